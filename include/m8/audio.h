@@ -1,0 +1,53 @@
+/** m8/audio.h - sound in and out: decode whatever a browser or a phone records, resample, encode as it grows.
+ *  Errors, memory and sinks as m8/base.h says. Nothing here opens a file or a network address. */
+#ifndef M8_AUDIO_H
+#define M8_AUDIO_H
+
+#include <m8/base.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef struct m8_decode_opts {
+    int rate;     /* Hz of the result; 0: 16000 */
+    double max_s; /* longer sound is cut there; 0: 60 */
+} m8_decode_opts;
+
+/** Decode a recording (webm or ogg with opus or vorbis, wav, mp3, m4a/mp4 with aac, flac) from memory into mono float32.
+ *  data   borrowed for the call. The format is told by its bytes, never by a name.
+ *  out    new samples, channels averaged, resampled to opts->rate, clamped to [-1, 1]; m8_pcm_finish() frees them.
+ *         Damage after the first second of good sound ends the sound there; damage before it is an error.
+ *  returns M8_OK, M8_E_ARG (no data), M8_E_FORMAT (not one of these formats, damaged, or no sound in it), M8_E_NOMEM.
+ *  Any thread; opts may be NULL. */
+M8_API m8_status m8_audio_decode(m8_pcm *out, const void *data, size_t n, const m8_decode_opts *opts, m8_error *err);
+
+/** Resample mono sound; out is new. */
+M8_API m8_status m8_resample(m8_pcm *out, const float *samples, size_t n, int rate_in, int rate_out, m8_error *err);
+
+typedef enum m8_audio_format { M8_MP3, M8_AAC /* ADTS */, M8_OPUS /* in ogg */, M8_WAV /* 16 bit */ } m8_audio_format;
+
+typedef struct m8_encode_opts {
+    m8_audio_format format;
+    int rate;     /* Hz of the samples pushed; required. 8000..48000 */
+    int bit_rate; /* bits a second; 0: 64000 */
+} m8_encode_opts;
+
+/** One encoder for one stream of sound, however many pushes it comes in: no gap, no padding at chunk borders. */
+typedef struct m8_encoder m8_encoder;
+
+/** out receives the encoded bytes as soon as they are ready, from within push and finish. WAV to a stream has the length
+ *  0xFFFFFFFF in its header. The same samples give the same bytes however they are cut into pushes.
+ *  returns M8_OK, M8_E_ARG (rate), M8_E_UNSUPPORTED (encoder missing in this FFmpeg), M8_E_NOMEM. */
+M8_API m8_status m8_encoder_open(m8_encoder **enc, const m8_encode_opts *opts, m8_bytes_sink out, m8_error *err);
+/** Mono float32 in [-1, 1]; NaN counts as 0, what is outside is clamped. Returns the sink's status if it is not M8_OK. */
+M8_API m8_status m8_encoder_push(m8_encoder *enc, const float *samples, size_t n, m8_error *err);
+M8_API m8_status m8_encoder_finish(m8_encoder *enc, m8_error *err); /* the last bytes; push no more */
+M8_API void m8_encoder_close(m8_encoder *enc);
+M8_API const char *m8_audio_mime(m8_audio_format format);                    /* "audio/mpeg" */
+M8_API bool m8_audio_format_of(m8_audio_format *out, const char *file_name); /* by its ending; false: none known */
+
+#ifdef __cplusplus
+}
+#endif
+#endif

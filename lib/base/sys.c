@@ -1,0 +1,90 @@
+/* The one table through which the libraries allocate and call the system. */
+#include <errno.h>
+#include <fcntl.h>
+#include <m8/base.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+static int sys_open(const char *path, int flags, unsigned mode) { return open(path, flags, mode); }
+static int sys_mkdir(const char *path, unsigned mode) { return mkdir(path, mode); }
+static int sys_thread_create(unsigned long *thread, void *(*main)(void *), void *arg)
+{
+    return pthread_create(thread, NULL, main, arg);
+}
+
+static const m8_sys libc = {
+    .malloc = malloc, .calloc = calloc, .realloc = realloc, .aligned_alloc = aligned_alloc, .free = free,
+    .open = sys_open, .close = close, .read = read, .write = write, .fsync = fsync, .ftruncate = ftruncate,
+    .rename = rename, .unlink = unlink, .mkdir = sys_mkdir, .symlink = symlink, .mmap = mmap, .munmap = munmap,
+    .thread_create = sys_thread_create,
+};
+static m8_sys merged;
+static const m8_sys *table = &libc;
+
+void m8_sys_set(const m8_sys *sys)
+{
+    table = &libc;
+    if (!sys) return;
+#define TAKE(f) merged.f = sys->f ? sys->f : libc.f
+    TAKE(malloc), TAKE(calloc), TAKE(realloc), TAKE(aligned_alloc), TAKE(free);
+    TAKE(open), TAKE(close), TAKE(read), TAKE(write), TAKE(fsync), TAKE(ftruncate);
+    TAKE(rename), TAKE(unlink), TAKE(mkdir), TAKE(symlink), TAKE(mmap), TAKE(munmap), TAKE(thread_create);
+#undef TAKE
+    table = &merged;
+}
+
+const m8_sys *m8_sys_get(void) { return table; }
+
+void *m8_malloc(size_t size) { return table->malloc(size ? size : 1); }
+
+void *m8_calloc(size_t n, size_t size)
+{
+    size_t all;
+    if (__builtin_mul_overflow(n, size, &all)) return NULL;
+    return table->calloc(all ? all : 1, 1);
+}
+
+void *m8_realloc(void *p, size_t size) { return table->realloc(p, size ? size : 1); }
+
+void *m8_aligned(size_t align, size_t size)
+{
+    size_t all;
+    if (__builtin_add_overflow(size, align - 1, &all)) return NULL;
+    all &= ~(align - 1);
+    return table->aligned_alloc(align, all ? all : align);
+}
+
+void m8_free(void *p)
+{
+    if (p) table->free(p);
+}
+
+char *m8_strndup(const char *s, size_t n)
+{
+    char *p = m8_malloc(n + 1);
+    if (p) {
+        if (n) memcpy(p, s, n);
+        p[n] = 0;
+    }
+    return p;
+}
+
+char *m8_strdup(const char *s) { return m8_strndup(s, strlen(s)); }
+
+char *m8_sprintf(const char *fmt, ...)
+{
+    va_list ap, again;
+    va_start(ap, fmt);
+    va_copy(again, ap);
+    int n = vsnprintf(NULL, 0, fmt, ap);
+    char *p = n < 0 ? NULL : m8_malloc((size_t)n + 1);
+    if (p) vsnprintf(p, (size_t)n + 1, fmt, again);
+    va_end(again);
+    va_end(ap);
+    return p;
+}

@@ -1,0 +1,87 @@
+/* kernels.h - the arithmetic that models are made of. Plain C is the definition; faster versions replace it at start by what the
+ * processor has.
+ *
+ * Weights are packed in *panels* of PANEL = 16 output rows, so that the 16 lanes of a vector are 16 outputs, and a sum runs through
+ * the inputs in order: y[i][o] = sum over k ascending. So a row's result depends on that row alone, bit for bit, whatever the number
+ * of rows, threads or panels in a call. (Versions for different processors may differ in the last bits: fused or not, and so on.)
+ *
+ *   F32   [panel][k][16] float
+ *   BF16  [panel][k/2][16][2] bf16                       (k even, padded with zeros); x as bf16 pairs too; products summed in f32
+ *   Q8    [panel][k/32] struct q8_block                  x as int8 blocks of 32 (struct xq); block sums exact in int32
+ *   Q4    [panel][k/32] struct q4_block                  the same with 4-bit weights, w = d * q + m, q in 0..15
+ *
+ * x rows may overlap: a 1-D convolution with kernel width `taps` reads row i*stride + tap*dilation of x for tap 0..taps-1; its k runs
+ * tap by tap, channel by channel: weights [o][tap][c]. A linear layer has taps = 1, stride = 1. The caller pads x with zero rows. */
+#ifndef M8_KERNELS_H
+#define M8_KERNELS_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#define PANEL 16
+#define QBLOCK 32
+
+struct q8_block { /* 16 rows x 32 inputs; value = d[o] * q, q = stored - 128 */
+    float d[PANEL];
+    uint8_t q[QBLOCK / 4][PANEL][4]; /* offset by 128, so that u8 x s8 products fit the hardware's form */
+};
+struct q4_block { /* value = d[o] * q + m[o] */
+    uint16_t d[PANEL], m[PANEL]; /* float16 */
+    uint8_t q[QBLOCK / 8][PANEL][4]; /* low nibble: inputs 4j+b of the first 16; high nibble: of the last 16 */
+};
+/* A row of activations as int8: for block b of 32 inputs x = d[b] * q, and s[b] = d[b] * sum of q. */
+struct xq {
+    const int8_t *q; /* row i at q + i*ldq, ldq = k rounded up to 32 */
+    const float *d, *s; /* row i at d + i*ldd, ldd = blocks of a row */
+    const int32_t *sum; /* sum of q of each block (the offset 128 of Q8 is taken back with it); row i at sum + i*ldd */
+    ptrdiff_t ldq, ldd;
+};
+
+struct m8__gemm {
+    float *y;             /* row i, output o at y[i * ldy + o]; o counts from the first panel of the call */
+    ptrdiff_t ldy;
+    const void *x;        /* f32: float rows; bf16: uint16_t rows; q8, q4: const struct xq * (rows i0.. by offset inside) */
+    ptrdiff_t ldx;        /* elements from row to row */
+    int n;                /* rows of y */
+    int n_out;            /* outputs to write: up to PANEL * n_panels; the last panel may be partly used */
+    const void *w;        /* the first panel */
+    size_t panel;         /* bytes from panel to panel */
+    int n_in;             /* channels (bf16: even) */
+    int taps, stride, dilation;
+    const float *bias;    /* [n_out] or NULL */
+    int add;              /* y += instead of y = (the sum begins with y; bias is NULL then) */
+};
+
+struct m8__kernels {
+    const char *name; /* "c", "avx2", "avx512", "neon" */
+    void (*gemm_f32)(const struct m8__gemm *g);
+    void (*gemm_bf16)(const struct m8__gemm *g);
+    void (*gemm_q8)(const struct m8__gemm *g);
+    void (*gemm_q4)(const struct m8__gemm *g);
+    /* rows and vectors; n elements; dst may be src */
+    void (*to_bf16)(uint16_t *dst, const float *src, int n);                    /* nearest even */
+    void (*quant_row)(int8_t *q, float *d, float *s, int32_t *sum, const float *x, int k); /* k: multiple of 32 */
+    void (*softmax)(float *x, int n, float scale);                              /* x = softmax(scale * x) */
+    void (*gelu)(float *dst, const float *src, int n);                          /* exact, erf */
+    void (*gelu_tanh)(float *dst, const float *src, int n);
+    void (*silu_mul)(float *dst, const float *gate, const float *up, int n);    /* silu(gate) * up */
+    void (*tanh_sigmoid)(float *dst, const float *a, const float *b, int n);    /* tanh(a) * sigmoid(b) */
+    void (*tanh_v)(float *dst, const float *src, int n);
+    void (*leaky)(float *dst, const float *src, int n, float slope);
+    void (*add)(float *dst, const float *src, int n);                           /* dst += src */
+    void (*layer_norm)(float *dst, const float *x, const float *gamma, const float *beta, int n, float eps);
+    void (*rms_norm)(float *dst, const float *x, const float *w, int n, float eps);
+};
+
+enum { M8_CPU_AVX2 = 1, M8_CPU_AVX512 = 2 /* f, bw, vl, dq, vnni */, M8_CPU_AVX512_BF16 = 4, M8_CPU_NEON = 8, M8_CPU_DOTPROD = 16 };
+int m8__cpu_flags(void); /* what this processor has; MAGIC8_CPU=c|avx2|avx512 in the environment lowers it */
+/* The table for a set of flags; static, filled once. */
+const struct m8__kernels *m8__kernels_get(int cpu_flags);
+
+/* Each file of kernels puts its functions over those of the table. */
+void m8__kernels_c(struct m8__kernels *k);
+void m8__kernels_avx2(struct m8__kernels *k);
+void m8__kernels_avx512(struct m8__kernels *k, int cpu_flags);
+void m8__kernels_neon(struct m8__kernels *k, int cpu_flags);
+
+#endif

@@ -1,0 +1,48 @@
+/* model.h - what a model family is: a struct of functions; models.c lists them. */
+#ifndef M8_MODEL_H
+#define M8_MODEL_H
+
+#include "nn/nn.h"
+#include "text/text.h"
+#include <m8/infer.h>
+#include <pthread.h>
+
+struct m8__family;
+
+struct m8_model {
+    const struct m8__family *family;
+    m8__weights *weights;
+    m8_pool *pool;
+    const struct m8__kernels *kernels;
+    m8_precision precision;
+    nn_held held;       /* packed weights and all else that was loaded */
+    int64_t n_params;
+    m8__tokenizer *tokenizer; /* NULL for TTS */
+    pthread_mutex_t turn;     /* one step at a time; a family that batches has its own way */
+    void *impl;         /* the family's own; freed by its close */
+};
+
+struct m8__family {
+    const char *name; /* "whisper" */
+    int tasks;        /* m8_task bits */
+    bool (*match)(const m8__weights *w);                     /* is this file one of the family? */
+    m8_status (*open)(m8_model *m, nn_load *l, m8_error *err); /* fills m->impl (and m->tokenizer); on failure close is called too */
+    void (*close)(m8_model *m);                              /* impl may be NULL or half made */
+    /* NULL where the family has no such task. Arguments have been checked for NULL; opts is never NULL. */
+    m8_status (*transcribe)(m8_model *m, const float *samples, size_t n, const m8_transcribe_opts *opts, m8_segment_sink out,
+                            m8_transcribe_info *info, m8_error *err);
+    m8_status (*chat)(m8_model *m, const m8_message *messages, size_t n, const char *prompt /* instead of messages */,
+                      const m8_chat_opts *opts, m8_text_sink out, m8_usage *usage, m8_error *err);
+    m8_status (*score)(m8_model *m, const m8_message *messages, size_t n, const char *const *texts, size_t n_texts, float *scores,
+                       int *n_tokens, m8_error *err);
+    m8_status (*speak)(m8_model *m, const char *text, const m8_speak_opts *opts, m8_pcm_sink out, m8_error *err);
+    int (*rate)(const m8_model *m);
+    /* Run the goldens in DIR/expected.safetensors through the model and report each tensor's largest difference (magic8 verify). */
+    m8_status (*verify)(m8_model *m, const m8__weights *expected,
+                        void (*report)(void *user, const char *tensor, double max_diff, double tolerance), void *user, m8_error *err);
+};
+
+extern const struct m8__family m8__whisper, m8__llama, m8__vits;
+extern const struct m8__family *const m8__families[]; /* NULL-terminated */
+
+#endif
