@@ -1,0 +1,56 @@
+/* --help, the man page (scdoc) and the completions, made from the table in verbs.c. */
+#include "app.h"
+#include "options.h"
+#include <stdio.h>
+#include <string.h>
+
+static void spaces(int n)
+{
+    for (int i = 0; i < n; i++) putchar(' ');
+}
+
+static void line(const char *left, const char *right)
+{
+    int n = printf("  %s", left);
+    if (n > 30) {
+        putchar('\n');
+        n = 0;
+    }
+    spaces(32 - n);
+    puts(right);
+}
+
+void help_program(void)
+{
+    puts("usage: magic8 VERB [OPTION...] [ARGUMENT...]\n\nA talking Magic 8 Ball, and the models behind it.\n");
+    for (const struct verb *v = verbs; v->name; v++) {
+        char left[128];
+        if (v->hidden || !v->run) continue;
+        snprintf(left, sizeof left, "%s %s", v->name, v->args);
+        line(left, v->summary);
+    }
+    puts("\nmagic8 VERB --help tells the options of a verb; magic8 --version, the version.");
+}
+
+static void opt_left(const struct opt *p, char *left, size_t n)
+{
+    char letter[8] = "";
+    if (p->letter) snprintf(letter, sizeof letter, "-%c, ", p->letter);
+    snprintf(left, n, "%s--%s%s%s", letter, p->name, p->arg ? " " : "", p->arg ? p->arg : "");
+}
+
+void help_verb(const struct verb *v)
+{
+    printf("usage: magic8 %s %s [OPTION...]\n\n%s\n\n", v->name, v->args, v->summary);
+    for (const struct opt *p = opts; p->name; p++) {
+        char left[128];
+        if (!(p->verbs & v->bit)) continue;
+        opt_left(p, left, sizeof left);
+        line(left, p->help);
+    }
+}
+
+int cmd_docs(const struct options *o)
+{
+    return fail_usage("docs: not yet %s", o->args[0]);
+}

@@ -1,0 +1,82 @@
+/* The one table of verbs and options: --help, the man page and the completions are made from it. After a change:
+ * `ninja -C build docs` writes doc/magic8.1.scd and doc/completions anew (a test compares them). */
+#include "options.h"
+#include <limits.h>
+
+/* A verb whose file is not in the build is not offered. */
+#pragma weak cmd_ask
+#pragma weak cmd_listen
+#pragma weak cmd_chat
+#pragma weak cmd_say
+#pragma weak cmd_verify
+#pragma weak cmd_bench
+#pragma weak cmd_pull
+#pragma weak cmd_models
+
+const struct verb verbs[] = {
+    { "ask", V_ASK, cmd_ask, "AUDIO|TEXT|-", 1, 1, "ask the magic 8 ball, aloud or in writing",
+      "The whole job: the question is heard (a sound file, or sound on standard input for -) or read (a text), the question and the "
+      "answer are printed, and the answer is spoken into the file that -o names while it is being made.",
+      "@file", false },
+    { "listen", V_LISTEN, cmd_listen, "AUDIO|-", 1, 1, "write down what is said in a sound file",
+      "Prints the text as it is found. Any recording that a browser or a phone makes will do: webm, ogg, wav, mp3, m4a, flac.", "@file",
+      false },
+    { "chat", V_CHAT, cmd_chat, "[PROMPT|-]", 0, 1, "talk with the language model",
+      "Answers PROMPT. Without one, each line of standard input is a turn of one conversation.", "", false },
+    { "say", V_SAY, cmd_say, "TEXT|-", 1, 1, "speak a text",
+      "Writes speech into the file that -o names, in the format of its ending (mp3, wav, ogg, aac), as it is made.", "", false },
+    { "pull", V_PULL, cmd_pull, "[default|ID|REPO [FILE...]]", 0, 64, "fetch models",
+      "Fetches a set of models (default), one model of the catalog by its ID, or files of a repository of the hub (all of them, unless "
+      "FILEs are named) into the hub's cache. Each source that the catalog knows is tried in order; what arrives is checked against its "
+      "SHA-256 before it gets its name. An interrupted download goes on where it ended.",
+      "default", false },
+    { "models", V_MODELS, cmd_models, "[ID...]", 0, 64, "list the models and where they are",
+      "Lists the models of the catalog, and whether they are in the cache. With --path, prints only where each of the named models "
+      "lies: its main file, or its folder if it is made of several.",
+      "", false },
+    { "verify", V_VERIFY, cmd_verify, "DIR", 1, 1, "compare a model with what its original computes",
+      "DIR holds a model and expected.safetensors, made by the original implementation; the largest difference of every tensor is printed.",
+      "@file", false },
+    { "bench", V_BENCH, cmd_bench, "[asr|llm|tts|e2e]", 0, 1, "measure",
+      "Prints one JSON object a line: what, model, threads, median, minimum, unit.", "asr llm tts e2e", false },
+    { "docs", V_DOCS, cmd_docs, "man|bash|zsh|fish", 1, 1, "print the man page or a completion", "", "man bash zsh fish", true },
+    { 0 },
+};
+
+#define AT(f) offsetof(struct options, f)
+#define ROLES (V_ASK | V_LISTEN | V_CHAT | V_SAY | V_VERIFY | V_BENCH)
+
+const struct opt opts[] = {
+    { "model", 'm', OPT_LIST, AT(models), ROLES, "[ROLE=]ID", "model to use: catalog name, hub id or path; ROLE is asr, llm or tts" },
+    { "output", 'o', OPT_TEXT, AT(output), V_ASK | V_SAY, "FILE", "write speech there; - is standard output" },
+    { "bit-rate", 0, OPT_INT, AT(bit_rate), V_ASK | V_SAY, "N", "bits a second of compressed speech (64000)", 8000, 320000 },
+    { "speed", 0, OPT_REAL, AT(speed), V_ASK | V_SAY, "X", "2 speaks twice as fast, 0.5 half as fast (1)", 0.25, 4 },
+    { "speaker", 0, OPT_INT, AT(speaker), V_ASK | V_SAY, "N", "speaker of a voice that has several (0)", 0, 100000 },
+    { "free", 0, OPT_FLAG, AT(free_talk), V_ASK, NULL, "let the model answer in its own words" },
+    { "language", 'l', OPT_TEXT, AT(language), V_ASK | V_LISTEN, "CODE", "language spoken (en, de, ...); otherwise it is detected" },
+    { "prompt", 0, OPT_TEXT, AT(prompt), V_LISTEN, "TEXT", "names and words to expect" },
+    { "translate", 0, OPT_FLAG, AT(translate), V_LISTEN, NULL, "translate into English" },
+    { "timestamps", 0, OPT_FLAG, AT(timestamps), V_LISTEN, NULL, "print begin and end of each segment" },
+    { "words", 0, OPT_FLAG, AT(words), V_LISTEN, NULL, "times of each word, with --json" },
+    { "beam", 0, OPT_INT, AT(beam), V_ASK | V_LISTEN, "N", "beams of the search (1)", 1, 16 },
+    { "system", 0, OPT_TEXT, AT(system), V_CHAT, "TEXT", "system message" },
+    { "max-tokens", 'n', OPT_INT, AT(max_tokens), V_ASK | V_CHAT, "N", "longest answer", 1, 1 << 20 },
+    { "temperature", 0, OPT_REAL, AT(temperature), V_ASK | V_CHAT, "X", "0 always takes the likeliest word", 0, 10 },
+    { "top-k", 0, OPT_INT, AT(top_k), V_ASK | V_CHAT, "N", "only the N likeliest tokens; 0 is off", 0, 1 << 20 },
+    { "top-p", 0, OPT_REAL, AT(top_p), V_ASK | V_CHAT, "X", "only the likeliest tokens that make up X together; 0 is off", 0, 1 },
+    { "min-p", 0, OPT_REAL, AT(min_p), V_ASK | V_CHAT, "X", "only tokens X times as likely as the likeliest; 0 is off", 0, 1 },
+    { "f32", 0, OPT_FLAG, AT(f32), ROLES, NULL, "compute everything in float32, as the original implementations do" },
+    { "against", 0, OPT_TEXT, AT(against), V_BENCH, "CMD", "run a peer's command in alternating turns, and print the ratio" },
+    { "runs", 0, OPT_INT, AT(runs), V_BENCH, "N", "how many turns", 1, 100000 },
+    { "revision", 0, OPT_TEXT, AT(revision), V_PULL, "R", "branch, tag or commit of the repository (main)" },
+    { "offline", 0, OPT_FLAG, AT(offline), V_PULL, NULL, "use the cache only" },
+    { "path", 0, OPT_FLAG, AT(path), V_MODELS, NULL, "print only where the models lie" },
+    { "threads", 't', OPT_INT, AT(threads), V_ALL & ~V_DOCS, "N", "threads to use; 0 is one for each core (0)", 0, 1024 },
+    { "seed", 's', OPT_SEED, AT(seed), V_ALL & ~V_DOCS, "N", "the same seed gives the same result" },
+    { "json", 0, OPT_FLAG, AT(json), V_ALL & ~V_DOCS, NULL, "print JSON" },
+    { "verbose", 'v', OPT_FLAG, AT(verbose), V_ALL, NULL, "tell on standard error what is done" },
+    { "help", 'h', OPT_FLAG, AT(help), V_ALL, NULL, "print this" },
+    { 0 },
+};
+
+const struct options options_default = { .temperature = -1, .speed = 1 };
