@@ -6,6 +6,7 @@
 
 #include "kernels/kernels.h"
 #include "weights/weights.h"
+#include <m8/infer.h>
 
 typedef struct nn_t {
     float *d;  /* row i, channel c at d[i * ld + c] */
@@ -50,7 +51,7 @@ void nn_held_free(nn_held *h);
 typedef struct nn_load {
     const m8__weights *w;
     m8_pool *pool;
-    int precision;       /* m8_precision */
+    m8_precision precision;
     nn_held *held;
     int64_t n_params;    /* counts what was loaded */
     m8_status status;
@@ -103,6 +104,7 @@ void nn_add_to(nn_run *r, nn_t x, nn_t y);                        /* x += y */
 void nn_add_vec(nn_run *r, nn_t x, const float *v);               /* each row of x += v */
 void nn_scale_to(nn_run *r, nn_t x, float by);
 void nn_act_to(nn_run *r, nn_t x, nn_act act);
+void nn__act(const struct m8__kernels *k, float *x, int n, nn_act act); /* one row, in place */
 nn_t nn_silu_mul(nn_run *r, nn_t gate_up);                        /* [n, 2c] -> [n, c]: silu(left) * right */
 nn_t nn_tanh_sigmoid(nn_run *r, nn_t ab);                         /* [n, 2c] -> [n, c]: tanh(left) * sigmoid(right) */
 nn_t nn_copy(nn_run *r, nn_t x);                                  /* dense copy */
