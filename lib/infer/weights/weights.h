@@ -34,6 +34,8 @@ typedef struct m8__weights m8__weights;
 /* path: a file, or a directory with model.bin | *.gguf | *.onnx | model.safetensors | model.safetensors.index.json. The bytes tell the
  * format, never the name. Configuration beside it (config.json; for ONNX FILE.onnx.json) is read too. */
 m8_status m8__weights_open(m8__weights **out, const char *path, m8_error *err);
+/* The same from memory, which is borrowed until close; name stands for the path in messages. No directory, no configuration, one shard. */
+m8_status m8__weights_open_memory(m8__weights **out, const void *data, size_t n, const char *name, m8_error *err);
 void m8__weights_close(m8__weights *w);
 
 const char *m8__weights_format(const m8__weights *w); /* "gguf", "safetensors", "ctranslate2", "onnx"; static */
