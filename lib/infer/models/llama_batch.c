@@ -1,0 +1,431 @@
+/* Calls in flight on one model go step by step together.
+ *
+ *     m8__batch_run -> join -> [ lead: one pass for every call that waits for one | wait for news ] -> leave
+ *
+ * One of the callers is the leader: it runs a pass over the rows of all calls (new prompts, or the last token of each), picks their
+ * next tokens, and tells the others; between passes it hands its own tokens on. When its call ends the next caller leads. So there is no
+ * thread of our own, and a call costs nothing when none is in flight.
+ *
+ * Cells of the cache are given out in units of 16 (a panel). When a call ends, its context is kept: a later call that begins with the
+ * same ids sees the kept cells and computes only the rest. A kept context may itself stand on an earlier one (its parent). */
+#include "llama.h"
+#include <math.h>
+#include <string.h>
+
+#define UNIT PANEL
+#define MAX_KEPT 8
+#define MAX_ROWS 512 /* of one pass */
+#define LOGIT_ROWS 64
+
+struct kept {
+    int *ids;
+    int n;
+    nn_span span[3]; /* all of it, own cells last */
+    int n_spans;
+    int unit, n_units; /* own cells */
+    struct kept *parent;
+    int refs; /* calls and children that stand on it */
+    uint64_t used;
+};
+
+struct seq {
+    struct seq *next;
+    struct llama_call *call;
+    int n, done; /* ids so far; of them, in the cache */
+    struct kept *parent;
+    nn_span span[4];
+    int n_spans;
+    int unit, n_units;
+    bool ended, cancelled;
+    m8_status status;
+    double joined;
+};
+
+struct llama_batch {
+    pthread_mutex_t lock;
+    pthread_cond_t news;
+    struct seq *seqs;
+    bool led;
+    struct kept *kept[MAX_KEPT];
+    int n_kept, n_units;
+    unsigned char *taken; /* [n_units] */
+    uint64_t clock;
+};
+
+m8_status m8__batch_open(m8_model *model, m8_error *err)
+{
+    struct llama *m = model->impl;
+    struct llama_batch *b = m->batch = m8_calloc(1, sizeof *b);
+    if (!b) return m8_fail(err, M8_E_NOMEM, "opening the model");
+    pthread_mutex_init(&b->lock, NULL);
+    pthread_cond_init(&b->news, NULL);
+    b->n_units = m->layers[0].kv.cap / UNIT;
+    b->taken = m8_calloc((size_t)b->n_units, 1);
+    return b->taken ? M8_OK : m8_fail(err, M8_E_NOMEM, "opening the model");
+}
+
+/* ---- cells */
+
+static int take_units(struct llama_batch *b, int n)
+{
+    for (int at = 0, run = 0; at < b->n_units; at++) {
+        run = b->taken[at] ? 0 : run + 1;
+        if (run == n) {
+            memset(b->taken + at - n + 1, 1, (size_t)n);
+            return at - n + 1;
+        }
+    }
+    return -1;
+}
+
+static void give_units(struct llama_batch *b, int unit, int n) { memset(b->taken + unit, 0, (size_t)n); }
+
+static void forget(struct llama_batch *b, int i)
+{
+    struct kept *k = b->kept[i];
+    give_units(b, k->unit, k->n_units);
+    if (k->parent) k->parent->refs--;
+    b->kept[i] = b->kept[--b->n_kept];
+    m8_free(k->ids);
+    m8_free(k);
+}
+
+/* Drop the kept context that was used longest ago and that nobody stands on. */
+static bool forget_oldest(struct llama_batch *b)
+{
+    int oldest = -1;
+    for (int i = 0; i < b->n_kept; i++) {
+        if (!b->kept[i]->refs && (oldest < 0 || b->kept[i]->used < b->kept[oldest]->used)) oldest = i;
+    }
+    if (oldest >= 0) forget(b, oldest);
+    return oldest >= 0;
+}
+
+static int common(const int *a, int n_a, const int *b, int n_b)
+{
+    int n = 0;
+    while (n < n_a && n < n_b && a[n] == b[n]) n++;
+    return n;
+}
+
+/* Stand on the kept context that shares most with ids (at most n - 1: something must be left to compute). */
+static void stand_on_kept(struct llama_batch *b, struct seq *s, const int *ids, int n)
+{
+    int best = 0;
+    for (int i = 0; i < b->n_kept; i++) {
+        int same = common(b->kept[i]->ids, b->kept[i]->n, ids, n - 1);
+        if (same > best) {
+            best = same;
+            s->parent = b->kept[i];
+        }
+    }
+    if (!s->parent) return;
+    s->parent->refs++;
+    s->parent->used = ++b->clock;
+    for (int left = best; left > 0; s->n_spans++) {
+        nn_span span = s->parent->span[s->n_spans];
+        if (span.n > left) span.n = left;
+        s->span[s->n_spans] = span;
+        left -= span.n;
+    }
+    s->done = best;
+}
+
+static void leave_kept(struct seq *s)
+{
+    if (s->parent) s->parent->refs--;
+    s->parent = NULL;
+    s->n_spans = 0;
+    s->done = 0;
+}
+
+/* Cells for the whole call, behind a kept context if there is one. Waits while others hold them. */
+static m8_status find_room(struct llama_batch *b, struct seq *s, int n_prompt, int max_new, const int *ids, m8_error *err)
+{
+    for (bool alone = false;; alone = s->parent != NULL) {
+        leave_kept(s);
+        if (!alone) stand_on_kept(b, s, ids, n_prompt);
+        s->n_units = (n_prompt - s->done + max_new + UNIT - 1) / UNIT;
+        do s->unit = take_units(b, s->n_units);
+        while (s->unit < 0 && forget_oldest(b));
+        if (s->unit >= 0) break;
+        if (s->parent) continue; /* what it stands on may be what is in the way */
+        if (!b->seqs) return m8_fail(err, M8_E_LIMIT, "%d tokens: more than the cache of %d holds", n_prompt + max_new, b->n_units * UNIT);
+        pthread_cond_wait(&b->news, &b->lock);
+    }
+    s->span[s->n_spans++] = (nn_span){ s->unit * UNIT, 0 };
+    return M8_OK;
+}
+
+/* Keep what a call computed, or give its cells back. */
+static void keep(struct llama_batch *b, struct seq *s, const int *ids)
+{
+    int own = s->span[s->n_spans - 1].n;
+    struct kept *k = own >= UNIT && s->n_spans <= 3 && !s->status ? m8_calloc(1, sizeof *k) : NULL;
+    if (k) k->ids = m8_malloc((size_t)s->done * sizeof *k->ids);
+    if (!k || !k->ids || (b->n_kept == MAX_KEPT && !forget_oldest(b))) {
+        if (k) m8_free(k->ids);
+        m8_free(k);
+        give_units(b, s->unit, s->n_units);
+        leave_kept(s);
+        return;
+    }
+    memcpy(k->ids, ids, (size_t)s->done * sizeof *k->ids);
+    k->n = s->done;
+    k->n_spans = s->n_spans;
+    memcpy(k->span, s->span, (size_t)s->n_spans * sizeof k->span[0]);
+    k->unit = s->unit;
+    k->n_units = (own + UNIT - 1) / UNIT;
+    give_units(b, s->unit + k->n_units, s->n_units - k->n_units);
+    k->parent = s->parent; /* with its reference */
+    k->used = ++b->clock;
+    b->kept[b->n_kept++] = k;
+}
+
+void m8__batch_forget(m8_model *model)
+{
+    struct llama_batch *b = ((struct llama *)model->impl)->batch;
+    pthread_mutex_lock(&b->lock);
+    while (forget_oldest(b)) {}
+    pthread_mutex_unlock(&b->lock);
+}
+
+void m8__batch_close(m8_model *model)
+{
+    struct llama *m = model->impl;
+    struct llama_batch *b = m->batch;
+    if (!b) return;
+    m8__batch_forget(model);
+    m8_free(b->taken);
+    pthread_cond_destroy(&b->news);
+    pthread_mutex_destroy(&b->lock);
+    m8_free(b);
+    m->batch = NULL;
+}
+
+/* ---- one pass for all */
+
+static struct llama_rows rows_of(struct seq *s, int most)
+{
+    int n = s->n - s->done < most ? s->n - s->done : most;
+    nn_span *own = &s->span[s->n_spans - 1];
+    struct llama_rows r = { .ids = s->call->ids + s->done, .n = n, .pos = s->done, .cell = own->cell + own->n, .n_spans = s->n_spans };
+    own->n += n;
+    memcpy(r.span, s->span, sizeof r.span);
+    return r;
+}
+
+#define MAX_SEQS 64
+
+/* Called with the lock held; gives it up while computing. */
+static void step(struct llama *m, struct llama_batch *b)
+{
+    struct seq *in[MAX_SEQS];
+    struct llama_rows rows[MAX_SEQS];
+    int n_in = 0, left = MAX_ROWS;
+    for (struct seq *s = b->seqs; s && n_in < MAX_SEQS && left > 0; s = s->next) {
+        if (s->ended) continue;
+        if (s->cancelled) {
+            s->ended = true;
+            continue;
+        }
+        in[n_in] = s;
+        rows[n_in] = rows_of(s, left);
+        left -= rows[n_in++].n;
+    }
+    pthread_mutex_unlock(&b->lock);
+    int next[MAX_SEQS];
+    m8_status st = M8_OK;
+    if (n_in) {
+        nn_reset(&m->run);
+        nn_t h = m8__llama_forward(m, rows, n_in, NULL, NULL);
+        nn_t last = nn_new(&m->run, n_in, m->d); /* the states whose logits are asked for */
+        int n_last = 0, row = 0;
+        for (int i = 0; i < n_in && !m->run.status; i++) {
+            row += rows[i].n;
+            next[i] = -2;
+            if (rows[i].pos + rows[i].n < in[i]->n) continue;
+            memcpy(last.d + (size_t)n_last * m->d, h.d + (size_t)(row - 1) * h.ld, (size_t)m->d * sizeof(float));
+            next[i] = n_last++;
+        }
+        nn_t logits = n_last ? m8__llama_logits(m, nn_rows(last, 0, n_last)) : (nn_t){0};
+        st = m->run.status;
+        for (int i = 0; i < n_in && !st; i++) {
+            if (next[i] < 0) continue;
+            struct llama_call *c = in[i]->call;
+            next[i] = c->pick(c->user, logits.d + (size_t)next[i] * logits.ld, c->ids, in[i]->n, c->n_prompt);
+        }
+    }
+    pthread_mutex_lock(&b->lock);
+    for (int i = 0; i < n_in; i++) {
+        struct seq *s = in[i];
+        s->done += rows[i].n;
+        s->status = st;
+        if (st) s->ended = true;
+        if (st || next[i] == -2) continue;
+        if (!s->call->prompt_s) s->call->prompt_s = m8_now_s() - s->joined;
+        if (next[i] < 0) {
+            s->ended = true;
+        } else {
+            s->call->ids[s->n++] = next[i];
+            if (s->n == s->call->n_prompt + s->call->max_new) s->ended = true;
+        }
+    }
+    pthread_cond_broadcast(&b->news);
+}
+
+static void leave(struct llama_batch *b, struct seq *s)
+{
+    struct seq **at = &b->seqs;
+    while (*at != s) at = &(*at)->next;
+    *at = s->next;
+}
+
+m8_status m8__batch_run(m8_model *model, struct llama_call *call, m8_error *err)
+{
+    struct llama *m = model->impl;
+    struct llama_batch *b = m->batch;
+    struct seq s = { .call = call, .n = call->n_prompt, .joined = m8_now_s() };
+    pthread_mutex_lock(&b->lock);
+    m8_status st = find_room(b, &s, call->n_prompt, call->max_new, call->ids, err);
+    if (st) {
+        pthread_mutex_unlock(&b->lock);
+        return st;
+    }
+    call->n_kept = s.done;
+    call->prompt_s = 0;
+    struct seq **tail = &b->seqs;
+    while (*tail) tail = &(*tail)->next;
+    *tail = &s;
+    int told = call->n_prompt;
+    while (!s.ended || told < s.n) {
+        if (told < s.n) { /* hand on what is new, outside of the lock */
+            int id = call->ids[told++];
+            pthread_mutex_unlock(&b->lock);
+            if (!s.cancelled) st = call->token(call->user, id);
+            pthread_mutex_lock(&b->lock);
+            if (st) s.cancelled = true;
+        } else if (!b->led) {
+            b->led = true;
+            step(m, b);
+            b->led = false;
+        } else {
+            pthread_cond_wait(&b->news, &b->lock);
+        }
+    }
+    leave(b, &s);
+    call->n = s.n;
+    if (!st) st = s.status;
+    keep(b, &s, call->ids);
+    pthread_cond_broadcast(&b->news);
+    pthread_mutex_unlock(&b->lock);
+    return st ? m8_fail(err, st, "generating") : M8_OK;
+}
+
+/* ---- scores */
+
+/* Sum of log-probabilities of each row's target. */
+static m8_status score_rows(struct llama *m, nn_t h, const int *target, double *logprob)
+{
+    for (int from = 0; from < h.n && !m->run.status; from += LOGIT_ROWS) {
+        int n = h.n - from < LOGIT_ROWS ? h.n - from : LOGIT_ROWS;
+        m8_arena_mark mark = m8_arena_here(m->run.arena);
+        nn_t logits = m8__llama_logits(m, nn_rows(h, from, n));
+        for (int i = 0; i < n && !m->run.status; i++) {
+            const float *row = logits.d + (size_t)i * logits.ld;
+            logprob[from + i] = (double)(row[target[from + i]] - nn_log_sum_exp(row, m->n_vocab));
+        }
+        m8_arena_back(m->run.arena, mark);
+    }
+    return m->run.status;
+}
+
+/* All texts behind the prompt's cells, in passes of at most MAX_ROWS rows; the prompt's last token is each text's first row. */
+static m8_status score_texts(struct llama *m, const struct seq *s, const int *prompt, int n_prompt, int *const *texts, const int *n,
+                             int n_texts, int unit, float *scores)
+{
+    int *ids = m8_malloc(MAX_ROWS * 2 * sizeof *ids), *target = ids + MAX_ROWS, done = 0;
+    double *logprob = m8_malloc(MAX_ROWS * sizeof *logprob);
+    struct llama_rows rows[MAX_SEQS];
+    m8_status st = ids && logprob ? M8_OK : M8_E_NOMEM;
+    while (!st && done < n_texts) {
+        int n_rows = 0, n_seqs = 0, at = unit;
+        for (; done + n_seqs < n_texts && n_seqs < MAX_SEQS && n_rows + n[done + n_seqs] <= MAX_ROWS; n_seqs++) {
+            const int *text = texts[done + n_seqs];
+            int len = n[done + n_seqs];
+            struct llama_rows *r = &rows[n_seqs];
+            *r = (struct llama_rows){ .ids = ids + n_rows, .n = len, .pos = n_prompt - 1, .cell = at * UNIT, .n_spans = s->n_spans };
+            memcpy(r->span, s->span, sizeof r->span);
+            r->span[r->n_spans++] = (nn_span){ r->cell, len };
+            ids[n_rows] = prompt[n_prompt - 1];
+            memcpy(ids + n_rows + 1, text, (size_t)(len - 1) * sizeof *ids);
+            memcpy(target + n_rows, text, (size_t)len * sizeof *target);
+            n_rows += len;
+            at += (len + UNIT - 1) / UNIT;
+        }
+        nn_reset(&m->run);
+        nn_t h = m8__llama_forward(m, rows, n_seqs, NULL, NULL);
+        st = m->run.status ? m->run.status : score_rows(m, h, target, logprob);
+        for (int i = 0, row = 0; i < n_seqs && !st; i++) {
+            double sum = 0;
+            for (int j = 0; j < n[done + i]; j++) sum += logprob[row++];
+            scores[done + i] = (float)sum;
+        }
+        done += n_seqs;
+    }
+    m8_free(ids);
+    m8_free(logprob);
+    return st;
+}
+
+static int pick_none(void *user, float *logits, const int *ids, int n, int n_prompt)
+{
+    (void)user, (void)logits, (void)ids, (void)n, (void)n_prompt;
+    return -1;
+}
+
+m8_status m8__batch_score(m8_model *model, const int *prompt, int n_prompt, int *const *texts, const int *n, int n_texts, float *scores,
+                          m8_error *err)
+{
+    struct llama *m = model->impl;
+    struct llama_batch *b = m->batch;
+    int units = 0;
+    for (int i = 0; i < n_texts; i++) {
+        if (n[i] < 1 || n[i] > MAX_ROWS) return m8_fail(err, M8_E_LIMIT, "a text of %d tokens to score", n[i]);
+        units += (n[i] + UNIT - 1) / UNIT;
+    }
+    int most = b->n_units / 2;
+    /* the prompt first, as any call; it stays kept, and the texts stand on it */
+    struct llama_call call = { .pick = pick_none, .ids = (int *)prompt, .n_prompt = n_prompt, .max_new = 0 };
+    m8_status st = n_prompt > 1 ? m8__batch_run(model, &call, err) : M8_OK;
+    if (st) return st;
+    for (int from = 0; from < n_texts && !st;) {
+        int upto = from, need = 0;
+        while (upto < n_texts && (upto == from || need + (n[upto] + UNIT - 1) / UNIT <= most)) need += (n[upto++] + UNIT - 1) / UNIT;
+        struct seq s = {0};
+        pthread_mutex_lock(&b->lock);
+        while (b->led) pthread_cond_wait(&b->news, &b->lock);
+        stand_on_kept(b, &s, prompt, n_prompt);
+        int unit = -1;
+        if (s.done == n_prompt - 1) {
+            do unit = take_units(b, need);
+            while (unit < 0 && forget_oldest(b));
+        }
+        if (unit < 0) {
+            st = m8_fail(err, M8_E_LIMIT, "no room in the cache to score %d texts", n_texts);
+        } else {
+            b->led = true;
+            pthread_mutex_unlock(&b->lock);
+            st = score_texts(m, &s, prompt, n_prompt, texts + from, n + from, upto - from, unit, scores + from);
+            if (st) m8_fail(err, st, "scoring");
+            pthread_mutex_lock(&b->lock);
+            b->led = false;
+            give_units(b, unit, need);
+        }
+        leave_kept(&s);
+        pthread_cond_broadcast(&b->news);
+        pthread_mutex_unlock(&b->lock);
+        from = upto;
+    }
+    return st;
+}

@@ -1,0 +1,142 @@
+/* The goldens of the Llama family: ids (or prompt), hidden.N, logits of the last position, argmax of each, greedy continuation; with or
+ * without a prefix ("chat.", "plain."). Made by transformers, see doc/models/llama.md. */
+#include "llama.h"
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct check {
+    const m8__weights *w;
+    const char *prefix;
+    void (*report)(void *, const char *, double, double);
+    void *user;
+    int found;
+};
+
+static const m8__tensor *find(const struct check *c, const char *name)
+{
+    char full[64];
+    snprintf(full, sizeof full, "%s%s", c->prefix, name);
+    return m8__weights_find(c->w, full);
+}
+
+static double biggest(const m8__tensor *t, nn_t x)
+{
+    int64_t cols = t->dims[t->n_dims - 1];
+    double most = 0;
+    float *row = m8_malloc((size_t)cols * sizeof *row);
+    if (!row || cols != x.c || t->n != (int64_t)x.n * x.c) most = INFINITY;
+    for (int i = 0; i < x.n && most < INFINITY; i++) {
+        m8__dequant(row, t, i, 1);
+        for (int j = 0; j < x.c; j++) {
+            double d = fabs((double)row[j] - (double)x.d[(ptrdiff_t)i * x.ld + j]);
+            if (!(d <= most)) most = d;
+        }
+    }
+    m8_free(row);
+    return most;
+}
+
+static void report(struct check *c, const m8__tensor *t, double diff, double tolerance)
+{
+    c->found++;
+    c->report(c->user, t->name, diff, tolerance);
+}
+
+static void tap(void *user, int i, nn_t h)
+{
+    struct check *c = user;
+    char name[32];
+    snprintf(name, sizeof name, "hidden.%d", i);
+    const m8__tensor *t = find(c, name);
+    if (t) report(c, t, biggest(t, h), 2e-3);
+}
+
+static int *ids_of(const m8__tensor *t)
+{
+    float *f = m8_malloc((size_t)t->n * sizeof *f);
+    int *ids = m8_malloc((size_t)t->n * sizeof *ids);
+    if (f && ids) {
+        m8__dequant(f, t, 0, 1);
+        for (int64_t i = 0; i < t->n; i++) ids[i] = (int)f[i];
+    } else {
+        m8_free(ids);
+        ids = NULL;
+    }
+    m8_free(f);
+    return ids;
+}
+
+static int pick_best(void *user, float *logits, const int *ids, int n, int n_prompt)
+{
+    (void)ids, (void)n, (void)n_prompt;
+    return nn_argmax(logits, *(int *)user);
+}
+
+static m8_status ignore(void *user, int id)
+{
+    (void)user, (void)id;
+    return M8_OK;
+}
+
+static m8_status check_greedy(m8_model *model, struct check *c, const int *prompt, int n, m8_error *err)
+{
+    struct llama *m = model->impl;
+    const m8__tensor *t = find(c, "greedy");
+    if (!t || n + t->n > m->n_ctx) return M8_OK;
+    int *want = ids_of(t), *ids = m8_malloc((size_t)(n + t->n) * sizeof *ids), wrong = 0;
+    m8_status st = want && ids ? M8_OK : m8_fail(err, M8_E_NOMEM, "verifying");
+    if (!st) {
+        memcpy(ids, prompt, (size_t)n * sizeof *ids);
+        struct llama_call call = { .pick = pick_best, .user = &m->n_vocab, .ids = ids, .n_prompt = n, .max_new = (int)t->n, .token = ignore };
+        st = m8__batch_run(model, &call, err);
+        for (int64_t i = 0; i < t->n && !st; i++) wrong += ids[n + i] != want[i];
+    }
+    if (!st) report(c, t, wrong, 0.5);
+    m8_free(want);
+    m8_free(ids);
+    return st;
+}
+
+static m8_status check_pass(m8_model *model, struct check *c, const int *ids, int n, m8_error *err)
+{
+    struct llama *m = model->impl;
+    nn_reset(&m->run); /* in the first cells: verifying is done with a model that nobody else uses */
+    nn_t h = m8__llama_forward(m, &(struct llama_rows){ .ids = ids, .n = n, .span = { { 0, n } }, .n_spans = 1 }, 1, tap, c);
+    nn_t logits = m8__llama_logits(m, h);
+    if (m->run.status) return m8_fail(err, m->run.status, "verifying");
+    const m8__tensor *last = find(c, "logits"), *best = find(c, "argmax");
+    if (!last) last = find(c, "logits.last");
+    if (!best) best = find(c, "logits.argmax");
+    if (last) report(c, last, biggest(last, nn_rows(logits, n - 1, 1)), 2e-3);
+    int *want = best && best->n == n ? ids_of(best) : NULL, wrong = 0;
+    for (int i = 0; want && i < n; i++) wrong += nn_argmax(logits.d + (size_t)i * logits.ld, m->n_vocab) != want[i];
+    if (want) report(c, best, wrong, 0.5);
+    m8_free(want);
+    return M8_OK;
+}
+
+m8_status m8__llama_verify(m8_model *model, const m8__weights *expected, void (*fn)(void *, const char *, double, double), void *user,
+                           m8_error *err)
+{
+    struct llama *m = model->impl;
+    static const char *const prefixes[] = { "chat.", "plain.", "" };
+    struct check c = { .w = expected, .report = fn, .user = user };
+    m8_status st = M8_OK;
+    m8__batch_forget(model);
+    for (int i = 0; i < 6 && !st; i++) { /* the passes first: they use the first cells, where the greedy runs keep theirs */
+        c.prefix = prefixes[i % 3];
+        const m8__tensor *t = find(&c, i % 3 < 2 ? "ids" : "prompt");
+        if (!t || t->n < 1 || t->n >= m->n_ctx) continue;
+        int *ids = ids_of(t);
+        if (!ids) return m8_fail(err, M8_E_NOMEM, "verifying");
+        for (int64_t k = 0; k < t->n; k++) {
+            if (ids[k] < 0 || ids[k] >= m->n_vocab) st = m8_fail(err, M8_E_FORMAT, "%s: id %d is outside of the model", t->name, ids[k]);
+        }
+        if (!st) st = i < 3 ? check_pass(model, &c, ids, (int)t->n, err) : check_greedy(model, &c, ids, (int)t->n, err);
+        m8_free(ids);
+    }
+    if (!st && !c.found) return m8_fail(err, M8_E_UNSUPPORTED, "nothing in the file that a llama model can be verified with");
+    return st;
+}

@@ -1,0 +1,7 @@
+/* The list of model families. */
+#include "model.h"
+
+const struct m8__family *const m8__families[] = {
+    &m8__llama,
+    NULL,
+};
