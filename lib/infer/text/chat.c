@@ -1,0 +1,119 @@
+/* Chat templates by family. The template in a model file is a program; it is recognised by what it contains and never run. The markers
+ * of a turn are set as ids, everything between them is encoded as plain text, so that nobody can type a marker. */
+#include "text/tok.h"
+#include <m8/infer.h>
+#include <string.h>
+
+struct build {
+    const m8__tokenizer *t;
+    m8__ids *out;
+    m8_buf text; /* plain text not yet encoded: pieces may reach across what stands side by side in a template */
+    m8_status st;
+    m8_error *err;
+};
+
+typedef struct m8_message message;
+
+struct m8__chat {
+    const char *name;
+    const char *in_template;   /* the template has this text */
+    const char *token;         /* and the vocabulary this special token */
+    const char *ends[3];       /* tokens that end an answer; the first is the usual one */
+    const char *system;        /* put in where the conversation has no system message; NULL: none */
+    void (*turns)(struct build *b, const struct m8__chat *c, const message *m, size_t n, bool add_answer);
+};
+
+static void flush(struct build *b)
+{
+    if (!b->st && b->text.status) b->st = m8_fail(b->err, b->text.status, "no memory for the conversation");
+    if (!b->st && b->text.len) b->st = m8__encode(b->t, b->out, b->text.data, b->text.len, b->err);
+    m8_buf_clear(&b->text);
+}
+
+static void mark(struct build *b, const char *token)
+{
+    flush(b);
+    int id = m8__token_id(b->t, token);
+    if (id >= 0) m8__ids_add(b->out, id);
+}
+
+static void plain(struct build *b, const char *s) { m8_buf_str(&b->text, s); }
+
+/* ---- chatml: <|im_start|>role\ncontent<|im_end|>\n */
+
+static void chatml_turn(struct build *b, const char *role, const char *content)
+{
+    mark(b, "<|im_start|>");
+    plain(b, role);
+    plain(b, "\n");
+    plain(b, content);
+    mark(b, "<|im_end|>");
+    plain(b, "\n");
+}
+
+static void chatml(struct build *b, const struct m8__chat *c, const message *m, size_t n, bool add_answer)
+{
+    if (c->system && (!n || strcmp(m[0].role, "system"))) chatml_turn(b, "system", c->system);
+    for (size_t i = 0; i < n; i++) chatml_turn(b, m[i].role, m[i].content);
+    if (!add_answer) return;
+    mark(b, "<|im_start|>");
+    plain(b, "assistant\n");
+}
+
+/* ---- the list; the first that fits wins */
+
+static const struct m8__chat families[] = {
+    { "chatml", "You are a helpful AI assistant named SmolLM, trained by Hugging Face", "<|im_start|>", { "<|im_end|>", "<|endoftext|>" },
+      "You are a helpful AI assistant named SmolLM, trained by Hugging Face", chatml },
+    { "chatml", "You are Qwen, created by Alibaba Cloud. You are a helpful assistant.", "<|im_start|>", { "<|im_end|>", "<|endoftext|>" },
+      "You are Qwen, created by Alibaba Cloud. You are a helpful assistant.", chatml },
+    { "chatml", "<|im_start|>", "<|im_start|>", { "<|im_end|>", "<|endoftext|>" }, NULL, chatml },
+};
+
+const m8__chat *m8__chat_find(const m8__tokenizer *t, const m8__weights *w)
+{
+    m8__view text = { "", 0 };
+    bool have = w && m8__meta_str(w, "tokenizer.chat_template", &text);
+    for (size_t i = 0; i < sizeof families / sizeof *families; i++) {
+        const struct m8__chat *c = &families[i];
+        if (c->token && m8__token_id(t, c->token) < 0) continue;
+        if (have ? !!memmem(text.data, text.len, c->in_template, strlen(c->in_template)) : !c->system) return c;
+    }
+    return NULL;
+}
+
+const char *m8__chat_name(const m8__chat *c) { return c->name; }
+
+m8_status m8__chat_encode(const m8__chat *c, const m8__tokenizer *t, m8__ids *out, const struct m8_message *messages, size_t n,
+                          bool add_answer, m8_error *err)
+{
+    if (!n) return m8_fail(err, M8_E_ARG, "a conversation without a message");
+    for (size_t i = 0; i < n; i++) {
+        const char *role = messages[i].role ? messages[i].role : "";
+        if (strcmp(role, "system") && strcmp(role, "user") && strcmp(role, "assistant"))
+            return m8_fail(err, M8_E_ARG, "message %zu: the role \"%s\" is none of system, user, assistant", i, role);
+        if (!messages[i].content) return m8_fail(err, M8_E_ARG, "message %zu has no content", i);
+    }
+    struct build b = { .t = t, .out = out, .text = { .limit = TOK_MAX_TEXT }, .err = err };
+    c->turns(&b, c, messages, n, add_answer);
+    flush(&b);
+    m8_buf_finish(&b.text);
+    if (!b.st && out->status) b.st = m8_fail(err, out->status, "no memory for the conversation");
+    return b.st;
+}
+
+int m8__chat_end(const m8__chat *c, const m8__tokenizer *t)
+{
+    int id = m8__token_id(t, c->ends[0]);
+    return id >= 0 ? id : m8__token_eos(t);
+}
+
+bool m8__chat_is_end(const m8__chat *c, const m8__tokenizer *t, int id)
+{
+    if (id < 0) return false;
+    if (id == m8__token_eos(t)) return true;
+    for (size_t i = 0; i < sizeof c->ends / sizeof *c->ends && c->ends[i]; i++) {
+        if (id == m8__token_id(t, c->ends[i])) return true;
+    }
+    return false;
+}

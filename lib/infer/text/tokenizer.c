@@ -1,0 +1,279 @@
+/* A tokenizer by where it comes from: GGUF keys, tokenizer.json, a SentencePiece model, vocabulary.txt; and the calls all kinds share. */
+#include "text/tok.h"
+#include <string.h>
+
+/* ---- ids */
+
+void m8__ids_add(m8__ids *ids, int id)
+{
+    if (ids->status) return;
+    if (ids->n == ids->cap) {
+        size_t cap = ids->cap ? ids->cap * 2 : 64;
+        int *p = m8_realloc(ids->data, cap * sizeof *p);
+        if (!p) {
+            ids->status = M8_E_NOMEM;
+            return;
+        }
+        ids->data = p;
+        ids->cap = cap;
+    }
+    ids->data[ids->n++] = id;
+}
+
+void m8__ids_finish(m8__ids *ids)
+{
+    m8_free(ids->data);
+    *ids = (m8__ids){ 0 };
+}
+
+/* ---- GGUF */
+
+/* A special id by its key; *id stays as it was where the file has none. */
+static m8_status special(const m8__tokenizer *t, const m8__weights *w, const char *key, int *id, m8_error *err)
+{
+    int64_t value;
+    if (!m8__meta_int(w, key, &value)) return M8_OK;
+    if (value == -1 || value == UINT32_MAX) return M8_OK; /* writers' ways to say "none" */
+    if (value < 0 || value >= t->v.n) return m8_fail(err, M8_E_FORMAT, "%s: %lld is outside the %d tokens", key, (long long)value, t->v.n);
+    *id = (int)value;
+    return M8_OK;
+}
+
+static m8_status gguf_pieces(m8__tokenizer *t, const m8__weights *w, bool *scored, m8_error *err)
+{
+    m8__meta_array tokens, types, scores;
+    if (!m8__meta_array_get(w, "tokenizer.ggml.tokens", &tokens)) return m8_fail(err, M8_E_FORMAT, "no tokenizer.ggml.tokens");
+    bool typed = m8__meta_array_get(w, "tokenizer.ggml.token_type", &types);
+    *scored = m8__meta_array_get(w, "tokenizer.ggml.scores", &scores);
+    if (typed && types.n != tokens.n) return m8_fail(err, M8_E_FORMAT, "%zu token types for %zu tokens", types.n, tokens.n);
+    if (*scored && scores.n != tokens.n) return m8_fail(err, M8_E_FORMAT, "%zu scores for %zu tokens", scores.n, tokens.n);
+    m8_status st = m8__vocab_init(t, tokens.n, err);
+    for (size_t i = 0; !st && i < tokens.n; i++) {
+        m8__view text;
+        double type = PIECE_NORMAL, score = 0;
+        if (!m8__meta_next_str(&tokens, &text)) return m8_fail(err, M8_E_FORMAT, "tokenizer.ggml.tokens: expected strings");
+        if (typed && !m8__meta_next_number(&types, &type)) return m8_fail(err, M8_E_FORMAT, "tokenizer.ggml.token_type: expected numbers");
+        if (*scored && !m8__meta_next_number(&scores, &score)) return m8_fail(err, M8_E_FORMAT, "tokenizer.ggml.scores: expected numbers");
+        st = m8__vocab_set(t, i, text, type >= 0 && type <= 100 ? (int)type : -1, err);
+        if (!st) t->v.score[i] = (float)score;
+    }
+    if (!st) st = m8__vocab_index(t, err);
+    if (!st) st = special(t, w, "tokenizer.ggml.bos_token_id", &t->bos, err);
+    if (!st) st = special(t, w, "tokenizer.ggml.eos_token_id", &t->eos, err);
+    if (!st) st = special(t, w, "tokenizer.ggml.unknown_token_id", &t->unk, err);
+    return st;
+}
+
+static m8_status gguf_bpe(m8__tokenizer *t, const m8__weights *w, m8_error *err)
+{
+    m8__view pre = { "gpt2", 4 };
+    m8__meta_array merges;
+    m8__meta_str(w, "tokenizer.ggml.pre", &pre);
+    if (!m8__meta_array_get(w, "tokenizer.ggml.merges", &merges)) return m8_fail(err, M8_E_FORMAT, "no tokenizer.ggml.merges");
+    m8_status st = m8__bpe_new(t, pre, err);
+    if (!st) st = m8__bpe_room(t, merges.n, err);
+    for (size_t i = 0, n = merges.n; !st && i < n; i++) {
+        m8__view line;
+        if (!m8__meta_next_str(&merges, &line)) return m8_fail(err, M8_E_FORMAT, "tokenizer.ggml.merges: expected strings");
+        st = m8__bpe_merge_line(t, line, err);
+    }
+    if (!st && pre.len >= 6 && (!memcmp(pre.data, "llama-", 6) || !memcmp(pre.data, "llama3", 6))) m8__bpe_whole_words(t);
+    return st;
+}
+
+static m8_status from_gguf(m8__tokenizer *t, const m8__weights *w, m8__view model, m8_error *err)
+{
+    bool scored;
+    if (model.len == 4 && !memcmp(model.data, "gpt2", 4)) {
+        m8_status st = gguf_pieces(t, w, &scored, err);
+        return st ? st : gguf_bpe(t, w, err);
+    }
+    return m8_fail(err, M8_E_UNSUPPORTED, "tokenizer.ggml.model \"%.*s\"", (int)(model.len < 40 ? model.len : 40), model.data);
+}
+
+/* ---- CTranslate2: one token a line, the line is the id */
+
+static bool looks_special(m8__view v)
+{
+    return v.len >= 5 && !memcmp(v.data, "<|", 2) && !memcmp(v.data + v.len - 2, "|>", 2);
+}
+
+static m8_status from_lines(m8__tokenizer *t, m8_error *err)
+{
+    const char *p = (const char *)t->file.data, *end = p + t->file.size;
+    size_t n = 0;
+    for (const char *q = p; q < end; n++) {
+        const char *nl = memchr(q, '\n', (size_t)(end - q));
+        q = nl ? nl + 1 : end;
+    }
+    m8_status st = m8__vocab_init(t, n, err);
+    for (size_t id = 0; !st && id < n; id++) {
+        const char *nl = memchr(p, '\n', (size_t)(end - p));
+        m8__view text = { p, (size_t)((nl ? nl : end) - p) };
+        st = m8__vocab_set(t, id, text, looks_special(text) ? PIECE_CONTROL : PIECE_NORMAL, err);
+        p = nl ? nl + 1 : end;
+    }
+    if (!st) st = m8__vocab_index(t, err);
+    if (!st) st = m8__bpe_new(t, (m8__view){ "gpt2", 4 }, err);
+    t->eos = m8__token_id(t, "<|endoftext|>");
+    return st;
+}
+
+/* ---- open */
+
+static m8__tokenizer *blank(m8_error *err)
+{
+    m8__tokenizer *t = m8_calloc(1, sizeof *t);
+    if (t) t->arena = m8_arena_new(0);
+    if (t && t->arena) {
+        t->bos = t->eos = t->unk = -1;
+        return t;
+    }
+    m8_free(t);
+    m8_fail(err, M8_E_NOMEM, "no memory for the tokenizer");
+    return NULL;
+}
+
+static m8_status map_file(m8__tokenizer *t, const char *path, m8_error *err)
+{
+    m8_status st = m8_map_open(&t->file, path, err);
+    if (!st && t->file.size > TOK_MAX_FILE)
+        st = m8_fail(err, M8_E_FORMAT, "%s: larger than any tokenizer (%zu bytes)", path, t->file.size);
+    return st;
+}
+
+static m8_status done(m8__tokenizer **out, m8__tokenizer *t, m8_status st, const char *path, m8_error *err)
+{
+    *out = st ? NULL : t;
+    if (!st) return M8_OK;
+    m8__tokenizer_close(t);
+    return m8_wrap(err, st, "tokenizer of %s", path);
+}
+
+m8_status m8__tokenizer_open_file(m8__tokenizer **out, const char *path, m8_error *err)
+{
+    *out = NULL;
+    m8__tokenizer *t = blank(err);
+    if (!t) return M8_E_NOMEM;
+    m8_status st = map_file(t, path, err);
+    if (!st) st = m8__tok_json(t, (const char *)t->file.data, t->file.size, err);
+    return done(out, t, st, path, err);
+}
+
+static m8_status open_lines(m8__tokenizer **out, const char *lines, const char *json, m8_error *err)
+{
+    m8__tokenizer *t = blank(err);
+    if (!t) return M8_E_NOMEM;
+    m8_status st = map_file(t, lines, err);
+    if (!st) st = from_lines(t, err);
+    if (!st) st = m8__bpe_later(t, json, err);
+    return done(out, t, st, lines, err);
+}
+
+static m8_status open_beside(m8__tokenizer **out, const m8__weights *w, m8_error *err)
+{
+    static const char *const names[] = { "vocabulary.txt", "tokenizer.json", "tokenizer.model", "spiece.model" };
+    char *path[4] = { 0 };
+    m8_status st = M8_OK;
+    const char *dir = m8__weights_dir(w);
+    for (int i = 0; i < 4; i++) {
+        path[i] = m8_join_path(dir, names[i]);
+        if (!path[i]) st = m8_fail(err, M8_E_NOMEM, "no memory for a path");
+    }
+    if (!st && !strcmp(m8__weights_format(w), "ctranslate2") && m8_is_file(path[0])) {
+        st = open_lines(out, path[0], path[1], err);
+    } else if (!st) {
+        int i = 1;
+        while (i < 4 && !m8_is_file(path[i])) i++;
+        if (i < 4)
+            st = m8__tokenizer_open_file(out, path[i], err);
+        else
+            st = m8_fail(err, M8_E_NOTFOUND, "no tokenizer.json, tokenizer.model or spiece.model beside %s", m8__weights_path(w));
+    }
+    for (int i = 0; i < 4; i++) m8_free(path[i]);
+    return st;
+}
+
+m8_status m8__tokenizer_open(m8__tokenizer **out, const m8__weights *w, m8_error *err)
+{
+    *out = NULL;
+    m8__view model;
+    if (!m8__meta_str(w, "tokenizer.ggml.model", &model)) return open_beside(out, w, err);
+    m8__tokenizer *t = blank(err);
+    if (!t) return M8_E_NOMEM;
+    return done(out, t, from_gguf(t, w, model, err), m8__weights_path(w), err);
+}
+
+void m8__tokenizer_close(m8__tokenizer *t)
+{
+    if (!t) return;
+    m8__bpe_free(t->bpe);
+    m8_map_close(&t->file);
+    m8_arena_free(t->arena);
+    m8_free(t);
+}
+
+/* ---- asked */
+
+int m8__tokenizer_size(const m8__tokenizer *t) { return t->v.n; }
+int m8__token_bos(const m8__tokenizer *t) { return t->bos; }
+int m8__token_eos(const m8__tokenizer *t) { return t->eos; }
+
+int m8__token_id(const m8__tokenizer *t, const char *text)
+{
+    int id = m8__vocab_find(&t->v, text, strlen(text));
+    return id >= 0 && t->v.type[id] != PIECE_NORMAL ? id : -1;
+}
+
+bool m8__token_is_control(const m8__tokenizer *t, int id)
+{
+    return id >= 0 && id < t->v.n && (t->v.type[id] == PIECE_CONTROL || t->v.type[id] == PIECE_UNUSED);
+}
+
+/* ---- encode, decode */
+
+static m8_status encode_clean(const m8__tokenizer *t, m8__ids *out, const char *s, size_t n, m8_error *err)
+{
+    if (!t->has_user) return m8__bpe_encode(t, out, s, n, err);
+    m8_status st = M8_OK;
+    size_t from = 0, at = 0;
+    while (!st && at <= n) { /* user-defined tokens are cut out; what lies between is encoded by itself */
+        int id = -1;
+        size_t len = m8__vocab_user(t, s + at, n - at, &id);
+        if (!len && at < n) {
+            at++;
+            continue;
+        }
+        if (at > from) st = m8__bpe_encode(t, out, s + from, at - from, err);
+        if (len) m8__ids_add(out, id);
+        at += len ? len : 1;
+        from = at;
+    }
+    return st;
+}
+
+m8_status m8__encode(const m8__tokenizer *t, m8__ids *out, const char *text, size_t n, m8_error *err)
+{
+    if (out->status) return m8_fail(err, out->status, "no memory for tokens");
+    if (n > TOK_MAX_TEXT) return m8_fail(err, M8_E_LIMIT, "a text of %zu bytes, expected at most %zu", n, TOK_MAX_TEXT);
+    m8_buf clean = { 0 };
+    if (m8__utf8_valid(text, n) < n) {
+        m8__utf8_clean(&clean, text, n);
+        if (clean.status) {
+            m8_buf_finish(&clean);
+            return m8_fail(err, M8_E_NOMEM, "no memory to encode %zu bytes", n);
+        }
+        text = clean.data;
+        n = clean.len;
+    }
+    m8_status st = n ? encode_clean(t, out, text, n, err) : M8_OK;
+    m8_buf_finish(&clean);
+    if (!st && out->status) st = m8_fail(err, out->status, "no memory for tokens");
+    return st;
+}
+
+void m8__decode(const m8__tokenizer *t, int id, int *state, m8_buf *out)
+{
+    if (id < 0 || id >= t->v.n || m8__token_is_control(t, id)) return;
+    m8__bpe_decode(t, id, out);
+}
