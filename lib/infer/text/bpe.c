@@ -4,6 +4,9 @@
  * The pairs of a word wait in a heap as rank << 32 | position; one that no longer stands there when its turn comes is dropped. So a
  * word of n bytes takes n log n, equal ranks go from left to right, and nothing recurses.
  *
+ * Without merges (Whisper's vocabulary.txt) the rank of a pair is the id of the piece it makes, as in tiktoken, which the original uses.
+ * That is not only less to read: a tokenizer.json of Whisper base is about that has lost its first merge, and splits " the".
+ *
  * source: Radford et al. 2019, GPT-2's encoder.py; Sennrich et al. 2016, arXiv 1508.07909. */
 #include "text/tok.h"
 #include <string.h>
@@ -22,8 +25,6 @@ struct m8__bpe {
     uint32_t n_merges, room, mask;
     bool whole_words;
     int byte_id[256];    /* the piece of a byte; -1: none */
-    pthread_mutex_t lock;
-    char *later;         /* tokenizer.json that the merges come from; NULL: they are here. Under lock */
 };
 
 /* The character of a byte and back: printable Latin-1 stands for itself, the other 68 bytes follow from U+0100 on in order. */
@@ -51,13 +52,12 @@ m8_status m8__bpe_new(m8__tokenizer *t, m8__view pre, m8_error *err)
 {
     struct m8__bpe *b = m8_calloc(1, sizeof *b);
     if (!b) return m8_fail(err, M8_E_NOMEM, "no memory for the tokenizer");
-    pthread_mutex_init(&b->lock, NULL);
     t->bpe = b;
     for (int i = 0; i < 256; i++) {
         char s[2];
         b->byte_id[i] = m8__vocab_find(&t->v, s, char_of(i, s));
-        bool needed = i < 0xF5 && i != 0xC0 && i != 0xC1; /* the others are never in UTF-8 */
-        if (b->byte_id[i] < 0 && needed) return m8_fail(err, M8_E_FORMAT, "no token for the byte 0x%02X", (unsigned)i);
+        /* SmolLM2 has none for 6 control bytes and 0xF1, 0xF2; a vocabulary without letters is another matter. */
+        if (b->byte_id[i] < 0 && i >= 0x20 && i < 0x7F) return m8_fail(err, M8_E_FORMAT, "no token for the byte 0x%02X", (unsigned)i);
     }
     return m8__pretok_new(&b->pre, pre, err);
 }
@@ -66,20 +66,12 @@ void m8__bpe_free(struct m8__bpe *b)
 {
     if (!b) return;
     m8__pretok_free(b->pre);
-    pthread_mutex_destroy(&b->lock);
-    m8_free(b->later);
     m8_free(b->merge);
     m8_free(b->slot);
     m8_free(b);
 }
 
 void m8__bpe_whole_words(m8__tokenizer *t) { t->bpe->whole_words = true; }
-
-m8_status m8__bpe_later(m8__tokenizer *t, const char *json_path, m8_error *err)
-{
-    t->bpe->later = m8_strdup(json_path);
-    return t->bpe->later ? M8_OK : m8_fail(err, M8_E_NOMEM, "no memory for the tokenizer");
-}
 
 m8_status m8__bpe_room(m8__tokenizer *t, size_t n, m8_error *err)
 {
@@ -168,6 +160,7 @@ m8_status m8__bpe_merge_line(m8__tokenizer *t, m8__view line, m8_error *err)
 
 struct symbol {
     uint32_t id, prev, next; /* id NONE: merged into the one before */
+    uint32_t at;             /* where it begins in the word's spelling */
 };
 
 struct work {
@@ -175,16 +168,45 @@ struct work {
     m8__ids *out;
     struct symbol *sym; /* [room] */
     uint64_t *heap;     /* [2 * room] */
-    size_t n_heap, room;
+    char *spelled;      /* [2 * room] the word in the vocabulary's spelling */
+    size_t n_heap, room, n_spelled;
 };
+
+/* Bytes of the spelling from the symbol at on, to the end of the one behind it. */
+static size_t pair_len(const struct work *w, const struct symbol *a)
+{
+    uint32_t end = w->sym[a->next].next;
+    return (end == NONE ? w->n_spelled : w->sym[end].at) - a->at;
+}
+
+/* The rank of the pair that begins with a; NONE: they do not merge. */
+static uint32_t rank_of(const struct work *w, const struct symbol *a)
+{
+    const struct m8__bpe *b = w->t->bpe;
+    if (b->merge) {
+        const uint32_t *slot = probe(b, a->id, w->sym[a->next].id);
+        return slot ? *slot - 1 : NONE; /* an empty slot is 0: NONE too */
+    }
+    int id = m8__vocab_find(&w->t->v, w->spelled + a->at, pair_len(w, a));
+    return id >= 0 && w->t->v.type[id] == PIECE_NORMAL ? (uint32_t)id : NONE;
+}
+
+/* Does the pair of this rank still begin with a? If so, *out is the piece it makes. */
+static bool still(const struct work *w, const struct symbol *a, uint32_t rank, uint32_t *out)
+{
+    const struct m8__bpe *b = w->t->bpe;
+    if (a->id == NONE || a->next == NONE) return false;
+    *out = b->merge ? b->merge[rank].out : rank;
+    if (b->merge) return a->id == b->merge[rank].left && w->sym[a->next].id == b->merge[rank].right;
+    return pair_len(w, a) == w->t->v.text[rank].len; /* the text at a is what it was */
+}
 
 static void push(struct work *w, uint32_t at)
 {
-    const struct m8__bpe *b = w->t->bpe;
     if (at == NONE || w->sym[at].next == NONE) return;
-    const uint32_t *slot = probe(b, w->sym[at].id, w->sym[w->sym[at].next].id);
-    if (!slot || !*slot) return;
-    uint64_t x = (uint64_t)(*slot - 1) << 32 | at;
+    uint32_t rank = rank_of(w, &w->sym[at]);
+    if (rank == NONE) return;
+    uint64_t x = (uint64_t)rank << 32 | at;
     size_t i = w->n_heap++;
     for (; i && w->heap[(i - 1) / 2] > x; i = (i - 1) / 2) w->heap[i] = w->heap[(i - 1) / 2];
     w->heap[i] = x;
@@ -203,28 +225,33 @@ static uint64_t pop(struct work *w)
     return top;
 }
 
+static void drop(struct work *w)
+{
+    m8_free(w->sym);
+    m8_free(w->heap);
+    m8_free(w->spelled);
+}
+
 static m8_status grow(struct work *w, size_t n)
 {
     size_t room = n < 64 ? 64 : n;
-    m8_free(w->sym);
-    m8_free(w->heap);
+    drop(w);
     w->sym = m8_malloc(room * sizeof *w->sym);
     w->heap = m8_malloc(2 * room * sizeof *w->heap); /* n - 1 at first, and each merge takes one and brings two */
-    w->room = w->sym && w->heap ? room : 0;
+    w->spelled = m8_malloc(2 * room);
+    w->room = w->sym && w->heap && w->spelled ? room : 0;
     return w->room ? M8_OK : M8_E_NOMEM;
 }
 
 static void merge_all(struct work *w)
 {
-    const struct m8__bpe *b = w->t->bpe;
     while (w->n_heap) {
         uint64_t x = pop(w);
-        const struct merge *m = &b->merge[x >> 32];
-        uint32_t at = (uint32_t)x;
+        uint32_t at = (uint32_t)x, out;
         struct symbol *a = &w->sym[at];
-        if (a->id != m->left || a->next == NONE || w->sym[a->next].id != m->right) continue;
+        if (!still(w, a, (uint32_t)(x >> 32), &out)) continue;
         struct symbol *c = &w->sym[a->next];
-        a->id = m->out;
+        a->id = out;
         a->next = c->next;
         c->id = NONE;
         if (a->next != NONE) w->sym[a->next].prev = at;
@@ -239,10 +266,12 @@ static m8_status word(void *user, const char *s, size_t n)
     const struct m8__bpe *b = w->t->bpe;
     if (n > w->room && grow(w, n)) return M8_E_NOMEM;
     uint32_t k = 0;
+    w->n_spelled = 0;
     for (size_t i = 0; i < n; i++) {
         int id = b->byte_id[(uint8_t)s[i]];
-        if (id < 0) continue;
-        w->sym[k] = (struct symbol){ (uint32_t)id, k - 1 /* NONE at 0 */, k + 1 };
+        if (id < 0) continue; /* a byte the vocabulary has no piece for is left out, as the original does */
+        w->sym[k] = (struct symbol){ (uint32_t)id, k - 1 /* NONE at 0 */, k + 1, (uint32_t)w->n_spelled };
+        w->n_spelled += char_of((uint8_t)s[i], w->spelled + w->n_spelled);
         k++;
     }
     if (!k) return M8_OK;
@@ -267,35 +296,11 @@ static m8_status whole_word(void *user, const char *s, size_t n)
     return w->out->status;
 }
 
-static m8_status fetch_merges(const m8__tokenizer *t, m8_error *err)
-{
-    struct m8__bpe *b = t->bpe; /* the one part of a tokenizer that is made later, under its own lock */
-    m8_status st = M8_OK;
-    pthread_mutex_lock(&b->lock);
-    if (b->later) {
-        m8_map map = { 0 };
-        st = m8_map_open(&map, b->later, err);
-        if (!st && map.size > TOK_MAX_FILE) st = m8_fail(err, M8_E_FORMAT, "larger than any tokenizer");
-        if (!st) st = m8__tok_json_merges((m8__tokenizer *)t, (const char *)map.data, map.size, err);
-        m8_map_close(&map);
-        if (st) m8_wrap(err, st, "reading %s", b->later);
-        if (!st) {
-            m8_free(b->later);
-            b->later = NULL;
-        }
-    }
-    pthread_mutex_unlock(&b->lock);
-    return st;
-}
-
 m8_status m8__bpe_encode(const m8__tokenizer *t, m8__ids *out, const char *s, size_t n, m8_error *err)
 {
-    m8_status st = fetch_merges(t, err);
-    if (st) return st;
     struct work w = { .t = t, .out = out };
-    st = m8__pretok_run(t->bpe->pre, s, n, t->bpe->whole_words ? whole_word : word, &w, err);
-    m8_free(w.sym);
-    m8_free(w.heap);
+    m8_status st = m8__pretok_run(t->bpe->pre, s, n, t->bpe->whole_words ? whole_word : word, &w, err);
+    drop(&w);
     return st == M8_E_NOMEM ? m8_fail(err, st, "no memory to encode %zu bytes", n) : st;
 }
 

@@ -161,13 +161,6 @@ static m8_status read_merges(m8__tokenizer *t, m8__view merges, m8_error *err)
     return s.status ? damaged(&s, err) : st;
 }
 
-m8_status m8__tok_json_merges(m8__tokenizer *t, const char *data, size_t n, m8_error *err)
-{
-    struct parts p = { 0 };
-    m8_status st = read_parts(t, &p, data, n, err);
-    return st ? st : read_merges(t, p.merges, err);
-}
-
 /* ---- what cuts text into words: the families of pretok.c in tokenizer.json's terms */
 
 static const char *text_of(const json_t *o, const char *key)

@@ -3,7 +3,6 @@
 #define M8_TOK_H
 
 #include "text/text.h"
-#include <pthread.h>
 
 /* Limits on what a file may hold. The largest vocabularies in use have 262,144 pieces, the longest pieces some hundred bytes. */
 #define TOK_MAX_PIECES (1 << 20)
@@ -30,7 +29,6 @@ struct m8__spm;     /* spm.c */
 struct m8__tokenizer {
     m8_arena *arena; /* holds everything that has no free of its own */
     m8_map file;     /* the views' mapping, where the tokenizer opened one itself */
-    m8_map merges_file;
     char *path;      /* of the file it comes from, in the arena; for error texts */
     struct m8__vocab v;
     int bos, eos, unk;
@@ -77,17 +75,15 @@ m8_status m8__pretok_run(const m8__pretok *p, const char *s, size_t n, m8__word_
 /* ---- bpe.c */
 m8_status m8__bpe_new(m8__tokenizer *t, m8__view pre, m8_error *err);
 void m8__bpe_free(struct m8__bpe *b);
+/* Room for the merges, which then follow one by one. Never called: the ids are the ranks. */
 m8_status m8__bpe_room(m8__tokenizer *t, size_t n_merges, m8_error *err);
 m8_status m8__bpe_merge(m8__tokenizer *t, m8__view left, m8__view right, m8_error *err);
 m8_status m8__bpe_merge_line(m8__tokenizer *t, m8__view line, m8_error *err); /* "left right" */
 void m8__bpe_whole_words(m8__tokenizer *t); /* a word that is a piece is taken whole (ignore_merges) */
-/* The merges come from this tokenizer.json when something is encoded for the first time. */
-m8_status m8__bpe_later(m8__tokenizer *t, const char *json_path, m8_error *err);
 m8_status m8__bpe_encode(const m8__tokenizer *t, m8__ids *out, const char *s, size_t n, m8_error *err); /* s is valid UTF-8 */
 void m8__bpe_decode(const m8__tokenizer *t, int id, m8_buf *out);
 
 /* ---- json.c */
 m8_status m8__tok_json(m8__tokenizer *t, const char *data, size_t n, m8_error *err);
-m8_status m8__tok_json_merges(m8__tokenizer *t, const char *data, size_t n, m8_error *err);
 
 #endif

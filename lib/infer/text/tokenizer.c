@@ -2,30 +2,6 @@
 #include "text/tok.h"
 #include <string.h>
 
-/* ---- ids */
-
-void m8__ids_add(m8__ids *ids, int id)
-{
-    if (ids->status) return;
-    if (ids->n == ids->cap) {
-        size_t cap = ids->cap ? ids->cap * 2 : 64;
-        int *p = m8_realloc(ids->data, cap * sizeof *p);
-        if (!p) {
-            ids->status = M8_E_NOMEM;
-            return;
-        }
-        ids->data = p;
-        ids->cap = cap;
-    }
-    ids->data[ids->n++] = id;
-}
-
-void m8__ids_finish(m8__ids *ids)
-{
-    m8_free(ids->data);
-    *ids = (m8__ids){ 0 };
-}
-
 /* ---- GGUF */
 
 /* A special id by its key; *id stays as it was where the file has none. */
@@ -160,13 +136,12 @@ m8_status m8__tokenizer_open_file(m8__tokenizer **out, const char *path, m8_erro
     return done(out, t, st, path, err);
 }
 
-static m8_status open_lines(m8__tokenizer **out, const char *lines, const char *json, m8_error *err)
+static m8_status open_lines(m8__tokenizer **out, const char *lines, m8_error *err)
 {
     m8__tokenizer *t = blank(err);
     if (!t) return M8_E_NOMEM;
     m8_status st = map_file(t, lines, err);
     if (!st) st = from_lines(t, err);
-    if (!st) st = m8__bpe_later(t, json, err);
     return done(out, t, st, lines, err);
 }
 
@@ -181,7 +156,7 @@ static m8_status open_beside(m8__tokenizer **out, const m8__weights *w, m8_error
         if (!path[i]) st = m8_fail(err, M8_E_NOMEM, "no memory for a path");
     }
     if (!st && !strcmp(m8__weights_format(w), "ctranslate2") && m8_is_file(path[0])) {
-        st = open_lines(out, path[0], path[1], err);
+        st = open_lines(out, path[0], err);
     } else if (!st) {
         int i = 1;
         while (i < 4 && !m8_is_file(path[i])) i++;
