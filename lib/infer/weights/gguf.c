@@ -8,6 +8,8 @@
 
 #include "weights/reader.h"
 
+#define MAX_KEYS 100000 /* most seen: about 60 */
+
 static const struct {
     uint32_t id;
     m8__dtype type;
@@ -50,7 +52,7 @@ static m8_status read_key(struct meta *key, cursor *c, uint64_t i, m8_error *err
     if (!c->ok) return m8_fail(err, M8_E_FORMAT, "the file ends within key %llu", (unsigned long long)i);
     if (!m8__name_ok(key->name.data, key->name.len))
         return m8_fail(err, M8_E_FORMAT, "key %llu: its name is empty, too long or not plain UTF-8", (unsigned long long)i);
-    int shown = key->name.len > 100 ? 100 : (int)key->name.len;
+    int shown = m8__shown(key->name.data, key->name.len);
     if (element > GGUF_F64 || element == GGUF_ARRAY)
         return m8_fail(err, M8_E_FORMAT, "%.*s: value type %u is unknown", shown, key->name.data, element);
     key->type = (int)type;
@@ -70,6 +72,7 @@ static int by_key(const void *a, const void *b)
 
 static m8_status read_keys(m8__weights *w, cursor *c, uint64_t n, m8_error *err)
 {
+    if (n > MAX_KEYS) return m8_fail(err, M8_E_LIMIT, "%llu keys, expected at most %d", (unsigned long long)n, MAX_KEYS);
     /* The shortest key has 8 bytes of length, 1 of name, 4 of type, 1 of value. */
     if (n > c->left / 14)
         return m8_fail(err, M8_E_FORMAT, "%llu keys in a file with %zu bytes left", (unsigned long long)n, c->left);
@@ -82,7 +85,8 @@ static m8_status read_keys(m8__weights *w, cursor *c, uint64_t n, m8_error *err)
     if (n) qsort(w->keys, n, sizeof *w->keys, by_key);
     for (uint64_t i = 1; i < n; i++)
         if (!by_key(&w->keys[i - 1], &w->keys[i]))
-            return m8_fail(err, M8_E_FORMAT, "%.*s: two keys have this name", (int)w->keys[i].name.len, w->keys[i].name.data);
+            return m8_fail(err, M8_E_FORMAT, "%.*s: two keys have this name",
+                           m8__shown(w->keys[i].name.data, w->keys[i].name.len), w->keys[i].name.data);
     return M8_OK;
 }
 
@@ -147,6 +151,8 @@ m8_status m8__read_gguf(m8__weights *w, cursor c, m8_error *err)
     if (!c.ok) return m8_fail(err, M8_E_FORMAT, "the file ends within its header");
     m8_status st = read_keys(w, &c, n_keys, err);
     if (st) return st;
+    if (n > MAX_TENSORS)
+        return m8_fail(err, M8_E_LIMIT, "%llu tensors, expected at most %d", (unsigned long long)n, MAX_TENSORS);
     /* The shortest info has 8 bytes of length, 1 of name, 4 of rank, 8 of dimension, 4 of type, 8 of offset. */
     if (n > c.left / 33)
         return m8_fail(err, M8_E_FORMAT, "%llu tensors in a file with %zu bytes left", (unsigned long long)n, c.left);

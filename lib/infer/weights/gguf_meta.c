@@ -53,6 +53,7 @@ static bool read_number(struct number *out, int type, const uint8_t *at)
     case GGUF_I8: out->i = i8; break;
     case GGUF_I16: out->i = i16; break;
     case GGUF_I32: out->i = i32; break;
+    case GGUF_I64: out->i = (int64_t)u64; break;
     case GGUF_F32: out->is_float = true, out->f = (double)f32; break;
     case GGUF_F64: out->is_float = true, out->f = f64; break;
     default:

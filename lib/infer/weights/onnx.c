@@ -64,9 +64,12 @@ static bool is_text(m8__view v, const char *s)
 struct initializer {
     m8__view name;
     uint64_t dims[4], n_dims, type, location;
-    cursor raw;      /* the values as they lie in the file */
-    uint64_t loose;  /* values in fields of their own: float_data that is not packed */
-    bool has_raw, bad;
+    cursor values;     /* raw_data or packed float_data: as they lie in the file */
+    int n_runs;        /* how many of these there were */
+    uint64_t n_floats; /* float_data that is not packed: each value has a tag of its own */
+    bool floats;       /* values are float_data */
+    bool varints;      /* values are numbers of varying length */
+    bool bad;
 };
 
 static void add_dim(struct initializer *t, uint64_t d)
@@ -75,37 +78,54 @@ static void add_dim(struct initializer *t, uint64_t d)
     t->n_dims++;
 }
 
+static void read_dims(struct initializer *t, struct field *f)
+{
+    if (f->wire == 0) add_dim(t, f->number);
+    while (f->bytes.left && f->bytes.ok) add_dim(t, varint(&f->bytes));
+    if (!f->bytes.ok) t->bad = true;
+}
+
 static void read_initializer(struct initializer *t, cursor c)
 {
     struct field f;
     while (next(&c, &f)) {
-        bool run = f.wire == 2;
-        if (f.id == 1 && f.wire == 0) add_dim(t, f.number);
-        else if (f.id == 1 && run)
-            while (f.bytes.left && f.bytes.ok) add_dim(t, varint(&f.bytes));
-        else if (f.id == 2) t->type = f.number;
-        else if (f.id == 4 && run) t->raw = f.bytes, t->has_raw = true;
-        else if (f.id == 4) t->loose++;
-        else if (f.id == 8 && run) t->name = text_of(&f);
-        else if (f.id == 9 && run) t->raw = f.bytes, t->has_raw = true;
-        else if (f.id == 14) t->location = f.number;
-        if (!f.bytes.ok) t->bad = true;
+        switch (f.id) {
+        case 1: read_dims(t, &f); break;
+        case 2: t->type = f.number; break;
+        case 4:
+            t->floats = true;
+            if (f.wire != 2) {
+                t->n_floats++;
+                break;
+            }
+            /* fall through */
+        case 9:
+            t->values = f.bytes;
+            t->n_runs++;
+            break;
+        case 5:
+        case 7:
+        case 10:
+        case 11: t->varints = true; break;
+        case 8: t->name = text_of(&f); break;
+        case 14: t->location = f.number; break;
+        }
     }
     if (!c.ok) t->bad = true;
 }
 
-/* float_data value by value, each with its own tag: collected in w->names. */
+/* float_data value by value: collected in w->names. */
 static m8_status collect(m8__weights *w, struct initializer *t, cursor c, m8_error *err)
 {
-    uint8_t *to = m8_arena_raw(w->names, t->loose * 4);
+    uint8_t *to = m8_arena_raw(w->names, t->n_floats * 4);
     if (!to) return m8_fail(err, M8_E_NOMEM, "out of memory for a tensor's values");
-    t->raw = cursor_on(to, t->loose * 4);
+    t->values = cursor_on(to, 0);
     struct field f;
-    while (next(&c, &f))
-        if (f.id == 4 && f.wire == 5) {
-            memcpy(to, f.bytes.at, 4);
-            to += 4;
-        }
+    while (next(&c, &f)) {
+        if (f.id != 4 || f.wire != 5) continue;
+        memcpy(to + t->values.left, f.bytes.at, 4);
+        t->values.left += 4;
+    }
     return M8_OK;
 }
 
@@ -114,26 +134,27 @@ static m8_status add_initializer(m8__weights *w, cursor c, m8_error *err)
     static const struct {
         uint64_t id;
         m8__dtype type;
-    } TYPES[] = { { 1, DT_F32 },  { 2, DT_U8 },  { 3, DT_I8 },  { 5, DT_I16 },  { 6, DT_I32 },
-                  { 7, DT_I64 },  { 9, DT_U8 },  { 10, DT_F16 }, { 11, DT_F64 }, { 16, DT_BF16 } };
+    } TYPES[] = { { 1, DT_F32 }, { 2, DT_U8 }, { 3, DT_I8 },   { 5, DT_I16 },  { 6, DT_I32 },
+                  { 7, DT_I64 }, { 9, DT_U8 }, { 10, DT_F16 }, { 11, DT_F64 }, { 16, DT_BF16 } };
     struct initializer t = { 0 };
     read_initializer(&t, c);
     if (t.bad) return m8_fail(err, M8_E_FORMAT, "initializer %zu is damaged", w->n);
     if (!m8__name_ok(t.name.data, t.name.len))
         return m8_fail(err, M8_E_FORMAT, "initializer %zu: its name is empty, too long or not plain UTF-8", w->n);
-    int shown = t.name.len > 100 ? 100 : (int)t.name.len;
+    int shown = m8__shown(t.name.data, t.name.len);
     if (t.location) return m8_fail(err, M8_E_UNSUPPORTED, "%.*s: its data lie in another file", shown, t.name.data);
     for (uint64_t i = 0; i < t.n_dims && i < 4; i++)
-        if (!t.dims[i]) return M8_OK; /* exporters leave empty tensors as "not given" */
+        if (!t.dims[i]) return M8_OK; /* exporters leave empty tensors for "not given" */
+    if (t.varints) return M8_OK; /* constants of the graph, such as shapes: no weights */
     size_t type = 0, n_types = sizeof TYPES / sizeof *TYPES;
     while (type < n_types && TYPES[type].id != t.type) type++;
     if (type == n_types)
         return m8_fail(err, M8_E_UNSUPPORTED, "%.*s: element type %llu", shown, t.name.data, (unsigned long long)t.type);
-    if (t.loose && (t.has_raw || t.type != 1))
-        return m8_fail(err, M8_E_FORMAT, "%.*s: its data are given twice", shown, t.name.data);
-    m8_status st = t.loose ? collect(w, &t, c, err) : M8_OK;
+    if (t.n_runs + (t.n_floats != 0) > 1 || (t.floats && TYPES[type].type != DT_F32))
+        return m8_fail(err, M8_E_FORMAT, "%.*s: its values are given twice, or as floats of another type", shown, t.name.data);
+    m8_status st = t.n_floats ? collect(w, &t, c, err) : M8_OK;
     if (st) return st;
-    return m8__add_tensor(w, t.name, TYPES[type].type, t.n_dims, t.dims, t.raw.at, t.raw.left, false, err);
+    return m8__add_tensor(w, t.name, TYPES[type].type, t.n_dims, t.dims, t.values.at, t.values.left, false, err);
 }
 
 /* "/flow/flows.6/enc/in_layers.0/Conv" -> "flow.flows.6.enc.in_layers.0.weight"; NULL: no memory. */

@@ -4,7 +4,6 @@
 
 #include "weights/reader.h"
 
-#define MAX_HEADER 100000000 /* as the format's authors have it */
 #define MAX_SHARDS 1000
 
 static const struct {
@@ -47,7 +46,7 @@ static m8_status read_tensor(m8__weights *w, const char *name, const json_t *inf
 static m8_status read_file(m8__weights *w, cursor c, m8_error *err)
 {
     uint64_t n_header = m8__u64(&c);
-    if (!c.ok || n_header > c.left || n_header > MAX_HEADER)
+    if (!c.ok || n_header > c.left)
         return m8_fail(err, M8_E_FORMAT, "a header of %llu bytes, the file has %zu", (unsigned long long)n_header, c.left);
     const uint8_t *text = m8__take(&c, n_header);
     json_t *header;

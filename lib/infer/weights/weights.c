@@ -5,7 +5,7 @@
 
 #include "weights/reader.h"
 
-#define MAX_CONFIG (16u << 20)
+#define MAX_JSON (16u << 20) /* parsed JSON takes many times its length; the header of 2,000 tensors has 300 KB */
 #define MAX_DEPTH 64
 
 /* ---- JSON ---- */
@@ -25,10 +25,18 @@ static bool too_deep(const json_t *v, int depth)
 
 m8_status m8__json(json_t **out, const void *data, size_t n, m8_error *err)
 {
+    *out = NULL;
+    if (n > MAX_JSON) return m8_fail(err, M8_E_LIMIT, "%zu bytes of JSON, expected at most %u", n, MAX_JSON);
     json_error_t e;
     *out = json_loadb(data, n, JSON_REJECT_DUPLICATES, &e);
-    if (!*out && json_error_code(&e) == json_error_out_of_memory) return m8_fail(err, M8_E_NOMEM, "out of memory for JSON");
-    if (!*out) return m8_fail(err, M8_E_FORMAT, "JSON, line %d: %.120s", e.line, e.text);
+    if (!*out) {
+        char *quote = strstr(e.text, " near "); /* bytes of the file, perhaps a broken character */
+        if (quote) *quote = 0;
+        /* jansson says nothing at all where it found no memory. */
+        if (json_error_code(&e) == json_error_out_of_memory || !e.text[0])
+            return m8_fail(err, M8_E_NOMEM, "out of memory for JSON");
+        return m8_fail(err, M8_E_FORMAT, "JSON, line %d, column %d: %s", e.line, e.column, e.text);
+    }
     if (too_deep(*out, 1)) {
         json_decref(*out);
         *out = NULL;
@@ -37,18 +45,27 @@ m8_status m8__json(json_t **out, const void *data, size_t n, m8_error *err)
     return M8_OK;
 }
 
+/* Folder and name: what a cache puts before them would push the cause out of the message. */
+static const char *short_name(const char *path)
+{
+    const char *at = path + strlen(path);
+    for (int slashes = 0; at > path; at--)
+        if (at[-1] == '/' && ++slashes == 2) break;
+    return at;
+}
+
 /* A configuration that is not there is none; one that is damaged is an error. */
 static m8_status read_config(m8__weights *w, m8_error *err)
 {
     char *path = strcmp(w->format, "onnx") ? m8_join_path(w->dir, "config.json") : m8_sprintf("%s.json", w->path);
     if (!path) return m8_fail(err, M8_E_NOMEM, "out of memory for a path");
-    m8_buf text = { .limit = MAX_CONFIG };
+    m8_buf text = { .limit = MAX_JSON };
     m8_status st = M8_OK;
     if (m8_is_file(path)) {
         st = m8_read_file(&text, path, err);
         if (!st) st = m8__json(&w->config, text.data, text.len, err);
         if (!st && !json_is_object(w->config)) st = m8_fail(err, M8_E_FORMAT, "expected a JSON object");
-        if (st) m8_wrap(err, st, "%s", path);
+        if (st) m8_wrap(err, st, "%s", short_name(path));
     }
     m8_buf_finish(&text);
     m8_free(path);
@@ -187,7 +204,7 @@ m8_status m8__weights_open(m8__weights **out, const char *path, m8_error *err)
     if (!st) st = m8__map_one_more(w, &c, w->path, err);
     if (!st) {
         st = read_any(w, c, err);
-        if (st) m8_wrap(err, st, "%s", w->path);
+        if (st) m8_wrap(err, st, "%s", short_name(w->path));
     }
     if (!st && strcmp(w->format, "gguf")) st = read_config(w, err);
     if (st) {
