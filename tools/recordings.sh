@@ -36,8 +36,8 @@ espeak en-gb-x-rp 130 'Should I take the early train to work?'
 mix train.m4a pink:0.01 -c:a aac -b:a 48k -movflags +faststart
 espeak en-us+m3 150 'Will I ever be rich and famous?'
 mix rich.mp3 white:0.003 -c:a libmp3lame -b:a 48k
-espeak en-gb-scotland 150 'Is he telling the truth?'
-mix truth.flac pink:0.002 -c:a flac -compression_level 12 -sample_fmt s16
+espeak en-gb-scotland 130 'Should we move to Canada?'
+mix canada.flac pink:0.002 -c:a flac -compression_level 12 -sample_fmt s16
 piper 1.2 'Is today a good day to start something new?'
 mix today.wav brown:0.02 -c:a pcm_s16le -ar 16000 -ac 1
 # nobody speaks
@@ -48,7 +48,7 @@ keys.webm	will i find my lost keys before dinner
 rain.ogg	will it rain in london tomorrow
 train.m4a	should i take the early train to work
 rich.mp3	will i ever be rich and famous
-truth.flac	is he telling the truth
+canada.flac	should we move to canada
 today.wav	is today a good day to start something new
 nobody.webm	
 END
