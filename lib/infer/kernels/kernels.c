@@ -20,8 +20,13 @@ void m8__kernels_c(struct m8__kernels *k)
 
 static void fill(void)
 {
-    for (int f = 0; f <= ALL; f++)
+    for (int f = 0; f <= ALL; f++) {
         m8__kernels_c(&tables[f]);
+#if defined(__x86_64__)
+        if (f & M8_CPU_AVX512)
+            m8__kernels_avx512(&tables[f], f);
+#endif
+    }
 }
 
 const struct m8__kernels *m8__kernels_get(int cpu_flags)
