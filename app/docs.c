@@ -42,7 +42,7 @@ static void opt_left(const struct opt *p, char *left, size_t n)
 void help_verb(const struct verb *v)
 {
     printf("usage: magic8 %s %s [OPTION...]\n\n%s\n\n", v->name, v->args, v->summary);
-    for (const struct opt *p = opts; p->name; p++) {
+    for (const struct opt *p = opt_rows; p->name; p++) {
         char left[128];
         if (!(p->verbs & v->bit)) continue;
         opt_left(p, left, sizeof left);

@@ -16,14 +16,14 @@ const struct verb *verb_find(const char *name)
 
 static const struct opt *find(const struct verb *verb, const char *name, size_t n)
 {
-    for (const struct opt *p = opts; p->name; p++)
+    for (const struct opt *p = opt_rows; p->name; p++)
         if (p->verbs & verb->bit && strlen(p->name) == n && !memcmp(p->name, name, n)) return p;
     return NULL;
 }
 
 static const struct opt *find_letter(const struct verb *verb, char letter)
 {
-    for (const struct opt *p = opts; p->name; p++)
+    for (const struct opt *p = opt_rows; p->name; p++)
         if (p->verbs & verb->bit && p->letter && p->letter == letter) return p;
     return NULL;
 }

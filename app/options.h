@@ -83,7 +83,7 @@ struct opt {
 };
 
 extern const struct verb verbs[];   /* ends with a row without a name */
-extern const struct opt opts[];     /* likewise */
+extern const struct opt opt_rows[];     /* likewise */
 extern const struct options options_default;
 
 const struct verb *verb_find(const char *name); /* NULL: no such verb, or it is not in this build */

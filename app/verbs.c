@@ -10,8 +10,6 @@
 #pragma weak cmd_say
 #pragma weak cmd_verify
 #pragma weak cmd_bench
-#pragma weak cmd_pull
-#pragma weak cmd_models
 
 const struct verb verbs[] = {
     { "ask", V_ASK, cmd_ask, "AUDIO|TEXT|-", 1, 1, "ask the magic 8 ball, aloud or in writing",
@@ -46,7 +44,7 @@ const struct verb verbs[] = {
 #define AT(f) offsetof(struct options, f)
 #define ROLES (V_ASK | V_LISTEN | V_CHAT | V_SAY | V_VERIFY | V_BENCH)
 
-const struct opt opts[] = {
+const struct opt opt_rows[] = {
     { "model", 'm', OPT_LIST, AT(models), ROLES, "[ROLE=]ID", "model to use: catalog name, hub id or path; ROLE is asr, llm or tts" },
     { "output", 'o', OPT_TEXT, AT(output), V_ASK | V_SAY, "FILE", "write speech there; - is standard output" },
     { "bit-rate", 0, OPT_INT, AT(bit_rate), V_ASK | V_SAY, "N", "bits a second of compressed speech (64000)", 8000, 320000 },
