@@ -144,11 +144,11 @@ m8_status m8__read_gguf(m8__weights *w, cursor c, m8_error *err)
     const uint8_t *start = c.at;
     m8__u32(&c); /* the magic, seen already */
     uint32_t version = m8__u32(&c);
+    uint64_t n = m8__u64(&c), n_keys = m8__u64(&c);
+    if (!c.ok) return m8_fail(err, M8_E_FORMAT, "the file ends within its header");
     if (version == 0x02000000 || version == 0x03000000)
         return m8_fail(err, M8_E_UNSUPPORTED, "GGUF of the other byte order");
     if (version != 2 && version != 3) return m8_fail(err, M8_E_UNSUPPORTED, "GGUF version %u, expected 2 or 3", version);
-    uint64_t n = m8__u64(&c), n_keys = m8__u64(&c);
-    if (!c.ok) return m8_fail(err, M8_E_FORMAT, "the file ends within its header");
     m8_status st = read_keys(w, &c, n_keys, err);
     if (st) return st;
     if (n > MAX_TENSORS)
