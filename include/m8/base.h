@@ -102,7 +102,7 @@ M8_API void *m8_realloc(void *p, size_t size);
 M8_API void *m8_aligned(size_t align, size_t size);  /* align: a power of two; freed by m8_free */
 M8_API void m8_free(void *p);
 M8_API char *m8_strdup(const char *s);
-M8_API char *m8_strndup(const char *s, size_t n);
+M8_API char *m8_strndup(const char *s, size_t n); /* n bytes whatever they are, and a NUL */
 M8_API char *m8_sprintf(const char *fmt, ...) M8_PRINTF(1, 2); /* new; NULL: no memory */
 
 /* ---- bytes that grow --------------------------------------------------------------------------------------------- */
@@ -131,7 +131,7 @@ M8_API m8_arena *m8_arena_new(size_t block); /* block: bytes taken at a time, 0 
 /** n bytes, 64-byte aligned, zeroed; NULL when there is no memory (the arena stays usable). One thread at a time. */
 M8_API void *m8_arena_take(m8_arena *a, size_t n);
 M8_API void *m8_arena_raw(m8_arena *a, size_t n); /* the same, not zeroed */
-M8_API char *m8_arena_strndup(m8_arena *a, const char *s, size_t n);
+M8_API char *m8_arena_strndup(m8_arena *a, const char *s, size_t n); /* n bytes whatever they are, and a NUL */
 typedef struct m8_arena_mark {
     void *block;
     size_t used;
@@ -156,10 +156,11 @@ M8_API void m8_map_close(m8_map *map);
 M8_API void m8_map_drop(const void *at, size_t n);
 /** Append a whole file (regular, at most out->limit bytes if that is set, else 1 GiB) to out. "-" is standard input. */
 M8_API m8_status m8_read_file(m8_buf *out, const char *path, m8_error *err);
-/** Write a file so that it is either whole under its name or not there: temporary name, fsync, rename. */
+/** Write a file so that it is either whole under its name or not there: temporary name, fsync, rename. What is there and is
+ *  no regular file (a pipe, /dev/null) is written to. */
 M8_API m8_status m8_write_file(const char *path, const void *data, size_t n, m8_error *err);
 M8_API m8_status m8_make_dirs(const char *path, m8_error *err); /* mkdir -p, mode 0755 */
-M8_API char *m8_join_path(const char *dir, const char *name);   /* new; NULL: no memory */
+M8_API char *m8_join_path(const char *dir, const char *name);   /* new; NULL: no memory; dir "" is here */
 M8_API bool m8_is_dir(const char *path);
 M8_API bool m8_is_file(const char *path);
 

@@ -45,6 +45,7 @@ void m8_buf_printf(m8_buf *b, const char *fmt, ...)
     va_start(ap, fmt);
     va_copy(again, ap);
     int n = vsnprintf(NULL, 0, fmt, ap);
+    if (n < 0 && !b->status) b->status = M8_E_LIMIT; /* longer than INT_MAX */
     if (n >= 0) {
         size_t at = b->len;
         if (m8_buf_room(b, (size_t)n)) vsnprintf(b->data + at, (size_t)n + 1, fmt, again);
@@ -62,6 +63,7 @@ void m8_buf_clear(m8_buf *b)
 
 void m8_buf_finish(m8_buf *b)
 {
+    if (!b) return;
     m8_free(b->data);
     *b = (m8_buf){0};
 }

@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <m8/base.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -38,6 +39,7 @@ m8_status m8_map_open(m8_map *map, const char *path, m8_error *err)
 
 void m8_map_close(m8_map *map)
 {
+    if (!map) return;
     if (map->data) m8_sys_get()->munmap((void *)map->data, map->size);
     *map = (m8_map){0};
 }
@@ -49,34 +51,28 @@ void m8_map_drop(const void *at, size_t n)
     if (from < to) madvise((void *)from, to - from, MADV_DONTNEED);
 }
 
+/* Read to the end, and not a byte more than the limit: when there is no room left, one byte beside the buffer tells whether
+ * the end has come. */
 static m8_status read_all(m8_buf *out, int fd, const char *path, m8_error *err)
 {
-    size_t limit = out->limit;
-    if (!limit) out->limit = out->len + ((size_t)1 << 30);
-    m8_status st = M8_OK;
+    size_t limit = out->limit ? out->limit : out->len + ((size_t)1 << 30);
     for (;;) {
-        size_t before = out->len;
-        size_t room = out->cap > out->len + 1 ? out->cap - out->len - 1 : 64 * 1024;
-        if (room > out->limit - before) room = out->limit - before + 1; /* one too many tells that it is too long */
-        void *at = m8_buf_room(out, room);
-        if (!at && out->status == M8_E_LIMIT && room > 1) { /* read the last bytes up to the limit */
-            out->status = M8_OK;
-            at = m8_buf_room(out, --room);
+        size_t before = out->len, left = limit > before ? limit - before : 0;
+        size_t room = out->cap > before + 1 ? out->cap - before - 1 : 64 * 1024;
+        if (room > left) room = left;
+        char probe;
+        void *at = room ? m8_buf_room(out, room) : &probe;
+        if (!at) return m8_fail(err, out->status, "%s: %s", path, m8_status_text(out->status));
+        ssize_t got = m8_sys_get()->read(fd, at, room ? room : 1);
+        if (got > 0 && !room) {
+            out->status = M8_E_LIMIT;
+            return m8_fail(err, M8_E_LIMIT, "%s: longer than is allowed here", path);
         }
-        if (!at) {
-            st = m8_fail(err, out->status, "%s: %s", path,
-                         out->status == M8_E_LIMIT ? "longer than is allowed here" : m8_status_text(out->status));
-            break;
-        }
-        ssize_t got = m8_sys_get()->read(fd, at, room);
         out->len = before + (got > 0 ? (size_t)got : 0);
-        out->data[out->len] = 0;
-        if (got < 0 && errno == EINTR) continue;
-        if (got < 0) st = m8_fail_errno(err, M8_E_IO, "reading %s", path);
-        if (got <= 0) break;
+        if (out->data) out->data[out->len] = 0;
+        if (got == 0) return M8_OK;
+        if (got < 0 && errno != EINTR) return m8_fail_errno(err, M8_E_IO, "reading %s", path);
     }
-    out->limit = limit;
-    return st;
 }
 
 m8_status m8_read_file(m8_buf *out, const char *path, m8_error *err)
@@ -91,20 +87,41 @@ m8_status m8_read_file(m8_buf *out, const char *path, m8_error *err)
     return st;
 }
 
+static m8_status write_all(int fd, const char *data, size_t n, const char *path, m8_error *err)
+{
+    while (n) {
+        ssize_t got = m8_sys_get()->write(fd, data, n);
+        if (got < 0 && errno == EINTR) continue;
+        if (got < 0) return m8_fail_errno(err, M8_E_IO, "writing %s", path);
+        if (!got) return m8_fail(err, M8_E_IO, "writing %s: nothing more is taken", path);
+        data += got;
+        n -= (size_t)got;
+    }
+    return M8_OK;
+}
+
+/* What is there and is no file (a pipe, /dev/null) must not be replaced by one. */
+static m8_status write_through(const char *path, const void *data, size_t n, m8_error *err)
+{
+    int fd = m8_sys_get()->open(path, O_WRONLY | O_CLOEXEC, 0);
+    if (fd < 0) return m8_fail_errno(err, M8_E_IO, "writing %s", path);
+    m8_status st = write_all(fd, data, n, path, err);
+    if (m8_sys_get()->close(fd) && !st) st = m8_fail_errno(err, M8_E_IO, "writing %s", path);
+    return st;
+}
+
 m8_status m8_write_file(const char *path, const void *data, size_t n, m8_error *err)
 {
+    static atomic_uint count; /* two threads may write one name */
     const m8_sys *sys = m8_sys_get();
-    char *tmp = m8_sprintf("%s.%ld.part", path, (long)getpid());
+    struct stat info;
+    if (!stat(path, &info) && !S_ISREG(info.st_mode)) return write_through(path, data, n, err);
+    char *tmp = m8_sprintf("%s.%ld-%u.part", path, (long)getpid(), atomic_fetch_add(&count, 1));
     if (!tmp) return m8_fail(err, M8_E_NOMEM, "writing %s", path);
     m8_status st = M8_OK;
     int fd = sys->open(tmp, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
     if (fd < 0) st = m8_fail_errno(err, M8_E_IO, "writing %s", path);
-    for (size_t done = 0; !st && done < n;) {
-        ssize_t got = sys->write(fd, (const char *)data + done, n - done);
-        if (got < 0 && errno == EINTR) continue;
-        if (got < 0) st = m8_fail_errno(err, M8_E_IO, "writing %s", path);
-        else done += (size_t)got;
-    }
+    if (!st) st = write_all(fd, data, n, path, err);
     if (!st && sys->fsync(fd)) st = m8_fail_errno(err, M8_E_IO, "writing %s", path);
     if (fd >= 0 && sys->close(fd) && !st) st = m8_fail_errno(err, M8_E_IO, "writing %s", path);
     if (!st && sys->rename(tmp, path)) st = m8_fail_errno(err, M8_E_IO, "writing %s", path);
@@ -115,6 +132,7 @@ m8_status m8_write_file(const char *path, const void *data, size_t n, m8_error *
 
 m8_status m8_make_dirs(const char *path, m8_error *err)
 {
+    if (!*path) return m8_fail(err, M8_E_ARG, "a folder without a name");
     char *p = m8_strdup(path);
     if (!p) return m8_fail(err, M8_E_NOMEM, "making %s", path);
     m8_status st = M8_OK;
@@ -122,7 +140,13 @@ m8_status m8_make_dirs(const char *path, m8_error *err)
         if (*s && *s != '/') continue;
         char was = *s;
         *s = 0;
-        if (m8_sys_get()->mkdir(p, 0755) && !m8_is_dir(p)) st = m8_fail_errno(err, M8_E_IO, "making the folder %s", p);
+        if (m8_sys_get()->mkdir(p, 0755)) {
+            int why = errno; /* m8_is_dir changes it */
+            if (!m8_is_dir(p)) {
+                errno = why;
+                st = m8_fail_errno(err, M8_E_IO, "making the folder %s", p);
+            }
+        }
         *s = was;
         if (!was) break;
     }
@@ -133,7 +157,7 @@ m8_status m8_make_dirs(const char *path, m8_error *err)
 char *m8_join_path(const char *dir, const char *name)
 {
     size_t n = strlen(dir);
-    return m8_sprintf("%s%s%s", dir, n && dir[n - 1] == '/' ? "" : "/", name);
+    return m8_sprintf("%s%s%s", dir, !n || dir[n - 1] == '/' ? "" : "/", name);
 }
 
 bool m8_is_dir(const char *path)

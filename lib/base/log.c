@@ -40,6 +40,7 @@ double m8_now_s(void)
 
 void m8_pcm_finish(m8_pcm *pcm)
 {
+    if (!pcm) return;
     m8_free(pcm->samples);
     *pcm = (m8_pcm){0};
 }

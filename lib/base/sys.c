@@ -66,7 +66,7 @@ void m8_free(void *p)
 
 char *m8_strndup(const char *s, size_t n)
 {
-    char *p = m8_malloc(n + 1);
+    char *p = n < SIZE_MAX ? m8_malloc(n + 1) : NULL;
     if (p) {
         if (n) memcpy(p, s, n);
         p[n] = 0;
