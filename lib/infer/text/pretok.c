@@ -113,7 +113,7 @@ struct run {
 
 static m8_status split(struct run *r, int level, const char *s, size_t n) /* level < MOST: bounded */
 {
-    if (level == r->p->n) return n ? r->fn(r->user, s, n) : M8_OK;
+    if (level >= MOST || level == r->p->n) return n ? r->fn(r->user, s, n) : M8_OK;
     for (size_t at = 0; at < n;) {
         int rc = pcre2_match(r->p->code[level], (PCRE2_SPTR)s, n, at, PCRE2_NO_UTF_CHECK | PCRE2_NOTEMPTY, r->match[level],
                              r->p->limits);
