@@ -1,6 +1,6 @@
 /* tokenizer.json, as Hugging Face's tokenizers writes it: the large parts by the scanner, the small ones (pre_tokenizer, normalizer) as
  * JSON trees. */
-#include "text/tok.h"
+#include "text/merge.h"
 #include <stdlib.h>
 #include <string.h>
 
@@ -140,21 +140,21 @@ static m8_status read_merges(m8__tokenizer *t, m8__view merges, m8_error *err)
     if (c != '[') return m8_fail(err, M8_E_FORMAT, "expected a list of merges");
     while ((c = m8__scan_next(&s)) == 's' || c == '[' || (c == ']' && s.at < s.end)) n += c == 's'; /* pairs count twice */
     if (s.status) return damaged(&s, err);
-    m8_status st = m8__bpe_room(t, n, err);
+    m8_status st = m8__merges_room(m8__bpe_merges(t), n, err);
     m8_arena *arena = m8_arena_new(0); /* pieces are found by text, so written-out strings end here */
     if (!arena) return m8_fail(err, M8_E_NOMEM, "no memory for its strings");
     s = over(merges, arena);
     m8__scan_next(&s);
     while (!st && (c = m8__scan_next(&s)) != 'e' && c != ']') {
         if (c == 's') {
-            st = m8__bpe_merge_line(t, s.text, err);
+            st = m8__merges_line(m8__bpe_merges(t), &t->v, s.text, err);
             continue;
         }
         m8__view left = { "", 0 };
         if (c == '[' && m8__scan_next(&s) == 's') left = s.text;
         if (!left.len || m8__scan_next(&s) != 's')
             st = m8_fail(err, M8_E_FORMAT, "expected each merge as \"left right\" or [left, right]");
-        if (!st) st = m8__bpe_merge(t, left, s.text, err);
+        if (!st) st = m8__merges_add(m8__bpe_merges(t), &t->v, left, s.text, err);
         if (!st && m8__scan_next(&s) != ']') st = m8_fail(err, M8_E_FORMAT, "expected each merge to have two parts");
     }
     m8_arena_free(arena);

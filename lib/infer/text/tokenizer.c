@@ -1,5 +1,5 @@
 /* A tokenizer by where it comes from: GGUF keys, tokenizer.json, a SentencePiece model, vocabulary.txt; and the calls all kinds share. */
-#include "text/tok.h"
+#include "text/merge.h"
 #include <string.h>
 
 /* ---- GGUF */
@@ -47,11 +47,11 @@ static m8_status gguf_bpe(m8__tokenizer *t, const m8__weights *w, m8_error *err)
     m8__meta_str(w, "tokenizer.ggml.pre", &pre);
     if (!m8__meta_array_get(w, "tokenizer.ggml.merges", &merges)) return m8_fail(err, M8_E_FORMAT, "no tokenizer.ggml.merges");
     m8_status st = m8__bpe_new(t, pre, err);
-    if (!st) st = m8__bpe_room(t, merges.n, err);
+    if (!st) st = m8__merges_room(m8__bpe_merges(t), merges.n, err);
     for (size_t i = 0, n = merges.n; !st && i < n; i++) {
         m8__view line;
         if (!m8__meta_next_str(&merges, &line)) return m8_fail(err, M8_E_FORMAT, "tokenizer.ggml.merges: expected strings");
-        st = m8__bpe_merge_line(t, line, err);
+        st = m8__merges_line(m8__bpe_merges(t), &t->v, line, err);
     }
     if (!st && pre.len >= 6 && (!memcmp(pre.data, "llama-", 6) || !memcmp(pre.data, "llama3", 6))) m8__bpe_whole_words(t);
     return st;
