@@ -81,7 +81,9 @@ void m8__bpe_whole_words(m8__tokenizer *t); /* a word that is a piece is taken w
 m8_status m8__bpe_encode(const m8__tokenizer *t, m8__ids *out, const char *s, size_t n, m8_error *err); /* s is valid UTF-8 */
 void m8__bpe_decode(const m8__tokenizer *t, int id, m8_buf *out);
 
-/* ---- json.c */
-m8_status m8__tok_json(m8__tokenizer *t, const char *data, size_t n, m8_error *err);
+m8_status m8__tok_json(m8__tokenizer *t, const char *data, size_t n, m8_error *err); /* json.c: a tokenizer.json */
+
+/* ---- chat.c */
+const m8__chat *m8__chat_named(const char *name); /* NULL: no such family */
 
 #endif
