@@ -71,5 +71,7 @@ int main(int argc, char **argv)
         return flush_output(0);
     }
     if (o.verbose) m8_log_set(log_line, NULL, M8_LOG_DEBUG);
-    return flush_output(verb->run(&o));
+    code = flush_output(verb->run(&o));
+    signals_end();
+    return code;
 }

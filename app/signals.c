@@ -56,6 +56,14 @@ void signals_catch(void)
 
 bool signals_stopped(void) { return stopped != 0; }
 
+void signals_end(void)
+{
+    if (!stopped) return;
+    remove_files();
+    signal(stopped, SIG_DFL);
+    raise(stopped);
+}
+
 bool cleanup_add(const char *path)
 {
     bool taken = false;

@@ -28,9 +28,9 @@ typedef struct m8_hub_opts {
     const char *token;    /* HF_TOKEN, else HUGGING_FACE_HUB_TOKEN, else the file HF_TOKEN_PATH or HF_HOME/token; "": none */
     const char *catalog;  /* a file; MAGIC8_CATALOG, else the one compiled in */
     bool offline;         /* cache only; also if HF_HUB_OFFLINE or MAGIC8_OFFLINE is 1 */
-    int retries;          /* of a request that failed for a passing reason; 0: 5, negative: none */
+    int retries;          /* of a request that failed for a passing reason; 0: MAGIC8_RETRIES, else 5; negative: none */
     double retry_s;       /* first wait between them, doubled each time up to 8 times; 0: 1 */
-    double connect_s, idle_s; /* give up when there is no connection, or no byte, for that long; 0: 10 and 30 */
+    double connect_s, idle_s; /* give up when there is no connection, or no byte, for that long; 0: 10, and HF_HUB_DOWNLOAD_TIMEOUT, else 30 */
 } m8_hub_opts;
 
 /** opts may be NULL. No network is touched.

@@ -19,6 +19,15 @@ static bool env_is_on(const char *name)
     return v && (!strcmp(v, "1") || !strcasecmp(v, "true") || !strcasecmp(v, "yes") || !strcasecmp(v, "on"));
 }
 
+/* A number from 0 to most, else what is usual. */
+static double env_number(const char *name, double most, double usual)
+{
+    const char *v = env(name);
+    char *end = NULL;
+    double x = v ? strtod(v, &end) : usual;
+    return v && end && !*end && x >= 0 && x <= most ? x : usual;
+}
+
 /* "~/x" is $HOME/x; new, NULL: no memory. */
 static char *expand(const char *path)
 {
@@ -107,10 +116,10 @@ m8_status m8_hub_open(m8_hub **out, const m8_hub_opts *opts, m8_error *err)
     m8_status st = hub && home ? M8_OK : M8_E_NOMEM;
     if (!st) {
         hub->offline = o->offline || env_is_on("HF_HUB_OFFLINE") || env_is_on("MAGIC8_OFFLINE");
-        hub->retries = o->retries > 0 ? o->retries : o->retries < 0 ? 0 : 5;
+        hub->retries = o->retries > 0 ? o->retries : o->retries < 0 ? 0 : (int)env_number("MAGIC8_RETRIES", 20, 5);
         hub->retry_s = o->retry_s > 0 ? o->retry_s : 1;
         hub->connect_s = o->connect_s > 0 ? o->connect_s : 10;
-        hub->idle_s = o->idle_s > 0 ? o->idle_s : 30;
+        hub->idle_s = o->idle_s > 0 ? o->idle_s : env_number("HF_HUB_DOWNLOAD_TIMEOUT", 3600, 30);
         st = find_cache(hub, o, home);
     }
     if (!st) st = find_token(hub, o, home);
