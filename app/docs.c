@@ -1,5 +1,6 @@
-/* --help, the man page (scdoc) and the completions, made from the table in verbs.c. */
+/* --help, made from the table in verbs.c. */
 #include "app.h"
+#include "docs.h"
 #include "options.h"
 #include <stdio.h>
 #include <string.h>
@@ -52,5 +53,14 @@ void help_verb(const struct verb *v)
 
 int cmd_docs(const struct options *o)
 {
-    return fail_usage("docs: not yet %s", o->args[0]);
+    static const struct {
+        const char *name;
+        void (*print)(void);
+    } kinds[] = { { "man", docs_man }, { "bash", docs_bash }, { "zsh", docs_zsh }, { "fish", docs_fish } };
+    for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++) {
+        if (strcmp(kinds[i].name, o->args[0])) continue;
+        kinds[i].print();
+        return 0;
+    }
+    return fail_usage("docs: expected man, bash, zsh or fish, not '%.60s'", o->args[0]);
 }

@@ -55,6 +55,7 @@ enum {
     V_ASK = 1 << 0, V_LISTEN = 1 << 1, V_CHAT = 1 << 2, V_SAY = 1 << 3, V_PULL = 1 << 4, V_MODELS = 1 << 5,
     V_VERIFY = 1 << 6, V_BENCH = 1 << 7, V_DOCS = 1 << 8,
     V_ALL = 0xFFFF,
+    V_COMMON = V_ALL & ~V_DOCS, /* what a person may type */
 };
 
 struct verb {
