@@ -3,5 +3,6 @@
 
 const struct m8__family *const m8__families[] = {
     &m8__llama,
+    &m8__whisper,
     NULL,
 };

@@ -69,6 +69,19 @@ void nn_kv_put(nn_run *r, nn_kv *kv, int cell, nn_t k, nn_t v)
     }
 }
 
+void nn_kv_copy(nn_run *r, nn_kv *kv, int to, int from, int n)
+{
+    if (r->status || n <= 0) return;
+    size_t cells = (size_t)(n + PANEL - 1) / PANEL * PANEL;
+    for (int h = 0; h < kv->n_heads; h++) {
+        memcpy(k_panel(kv, h, to), k_panel(kv, h, from), cells * (size_t)kv->dh * sizeof(float));
+        for (int c = 0; c < kv->dh; c += PANEL) {
+            size_t at = (size_t)c * (size_t)kv->cap;
+            memcpy(v_panel(kv, h, to) + at, v_panel(kv, h, from) + at, cells * PANEL * sizeof(float));
+        }
+    }
+}
+
 struct attend {
     nn_run *r;
     nn_t q, out;

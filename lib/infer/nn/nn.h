@@ -124,6 +124,7 @@ size_t nn_kv_floats(int n_heads, int dh, int cap);               /* of k and v t
 nn_kv nn_kv_at(float *mem /* zeroed, nn_kv_floats() */, int n_heads, int dh, int cap);
 nn_kv nn_kv_new(nn_run *r, int n_heads, int dh, int cap);        /* in the run's arena, zeroed */
 void nn_kv_put(nn_run *r, nn_kv *kv, int cell, nn_t k, nn_t v);  /* rows of k and v [n, n_heads * dh] into cells cell.. */
+void nn_kv_copy(nn_run *r, nn_kv *kv, int to, int from, int n);  /* n cells; to and from are multiples of 16, apart by n at least */
 
 typedef struct nn_span {
     int cell, n; /* cells [cell, cell + n); cell is a multiple of 16 */
