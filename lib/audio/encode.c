@@ -22,16 +22,17 @@ struct option {
  * the bit reservoir makes every frame stand alone: the first leaves at once, and a player may enter anywhere. */
 static const struct format {
     const char *mime, *endings[3], *codec, *muxer;
+    int most_bits; /* a second, of one channel; 0: the codec itself takes the nearest rate that it has */
     struct option codec_opts[4], muxer_opts[4];
 } formats[] = {
-    [M8_MP3] = {"audio/mpeg", {".mp3"}, "libmp3lame", "mp3",
+    [M8_MP3] = {"audio/mpeg", {".mp3"}, "libmp3lame", "mp3", 0,
                 {{"reservoir", "0"}, {"compression_level", "7"}},
                 {{"write_xing", "0"}, {"id3v2_version", "0"}, {"write_id3v1", "0"}}},
-    [M8_AAC] = {"audio/aac", {".aac", ".adts"}, "aac", "adts", {{0}}, {{0}}},
-    [M8_OPUS] = {"audio/ogg", {".opus", ".ogg"}, "libopus", "ogg",
+    [M8_AAC] = {"audio/aac", {".aac", ".adts"}, "aac", "adts", 0, {{0}}, {{0}}},
+    [M8_OPUS] = {"audio/ogg", {".opus", ".ogg"}, "libopus", "ogg", 256000,
                  {{"application", "audio"}, {"frame_duration", "20"}},
                  {{"page_duration", "100000"}}},
-    [M8_WAV] = {"audio/wav", {".wav"}, NULL, NULL, {{0}}, {{0}}},
+    [M8_WAV] = {"audio/wav", {".wav"}, NULL, NULL, 0, {{0}}, {{0}}},
 };
 
 struct m8_encoder {
@@ -117,6 +118,7 @@ static m8_status open_codec(m8_encoder *e, const m8_encode_opts *o, m8_error *er
     c->sample_rate = rate_for(codec, o->rate, e->format);
     c->time_base = (AVRational){1, c->sample_rate};
     c->bit_rate = o->bit_rate ? o->bit_rate : BIT_RATE;
+    if (e->format->most_bits && c->bit_rate > e->format->most_bits) c->bit_rate = e->format->most_bits;
     c->thread_count = 1;
     c->flags = AV_CODEC_FLAG_BITEXACT; /* no version strings: the bytes depend on the samples alone */
     c->sample_fmt = AV_SAMPLE_FMT_FLT;

@@ -9,7 +9,7 @@ ROOT = os.path.normpath(os.path.join(os.path.dirname(os.path.abspath(__file__)),
 MAY = {
     "include/m8": (r"base", r"$^"),
     "lib/base": (r"base", r"$^"),
-    "lib/audio": (r"base|audio", r"libav(codec|format|util)/.*|libswresample/.*"),
+    "lib/audio": (r"base|audio", r"libav(codec|format|util)/.*|libswresample/.*|dlfcn\.h"),
     "lib/infer": (r"base|infer", r"jansson\.h"),
     "lib/infer/text": (r"base|infer", r"jansson\.h|pcre2\.h|utf8proc\.h|espeak-ng/.*"),
     "lib/hub": (r"base|hub", r"jansson\.h|curl/.*|openssl/.*|zip\.h"),

@@ -30,12 +30,16 @@ static void flush(struct build *b)
     m8_buf_clear(&b->text);
 }
 
-static void mark(struct build *b, const char *token)
+static void mark_id(struct build *b, int id)
 {
     flush(b);
-    int id = m8__token_id(b->t, token);
     if (id >= 0) m8__ids_add(b->out, id);
 }
+
+static void mark(struct build *b, const char *token) { mark_id(b, m8__token_id(b->t, token)); }
+
+static void mark_bos(struct build *b) { mark_id(b, m8__token_bos(b->t)); }
+static void mark_eos(struct build *b) { mark_id(b, m8__token_eos(b->t)); }
 
 static void plain(struct build *b, const char *s) { m8_buf_str(&b->text, s); }
 
@@ -60,15 +64,160 @@ static void chatml(struct build *b, const struct m8__chat *c, const message *m, 
     plain(b, "assistant\n");
 }
 
-/* ---- the list; the first that fits wins */
+/* ---- Mistral: <s>[INST] question[/INST] answer</s>. The system message stands in front of a question, two newlines between them:
+ * the last one (v2, v3) or the first (v1, where [INST] is no token but text). source: mistral-common. */
+
+static void system_text(struct build *b, const message *m, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        if (strcmp(m[i].role, "system")) continue;
+        plain(b, m[i].content);
+        plain(b, "\n\n");
+    }
+}
+
+static size_t find_user(const message *m, size_t n, bool last)
+{
+    size_t found = n;
+    for (size_t i = 0; i < n; i++) {
+        if (!strcmp(m[i].role, "user") && (last || found == n)) found = i;
+    }
+    return found;
+}
+
+static size_t trimmed_right(const char *s)
+{
+    size_t n = strlen(s);
+    while (n && strchr(" \t\n\v\f\r", s[n - 1])) n--;
+    return n;
+}
+
+static void mistral_v3(struct build *b, const struct m8__chat *c, const message *m, size_t n, bool add_answer)
+{
+    size_t at = find_user(m, n, true);
+    mark_bos(b);
+    for (size_t i = 0; i < n; i++) {
+        if (!strcmp(m[i].role, "user")) {
+            mark(b, "[INST]");
+            if (i == at) system_text(b, m, n);
+            plain(b, m[i].content);
+            mark(b, "[/INST]");
+        } else if (!strcmp(m[i].role, "assistant")) {
+            m8_buf_add(&b->text, m[i].content, trimmed_right(m[i].content));
+            mark_eos(b);
+        }
+    }
+}
+
+static void mistral_v1(struct build *b, const struct m8__chat *c, const message *m, size_t n, bool add_answer)
+{
+    size_t at = find_user(m, n, false);
+    mark_bos(b);
+    for (size_t i = 0; i < n; i++) {
+        if (!strcmp(m[i].role, "user")) {
+            plain(b, "[INST] ");
+            if (i == at) system_text(b, m, n);
+            plain(b, m[i].content);
+            plain(b, " [/INST]");
+            flush(b);
+        } else if (!strcmp(m[i].role, "assistant")) {
+            plain(b, m[i].content);
+            mark_eos(b);
+        }
+    }
+}
+
+/* ---- Llama 3: <|start_header_id|>role<|end_header_id|>\n\ncontent<|eot_id|>, contents trimmed */
+
+static void trimmed(struct build *b, const char *s)
+{
+    s += strspn(s, " \t\n\v\f\r");
+    m8_buf_add(&b->text, s, trimmed_right(s));
+}
+
+static void llama3_header(struct build *b, const char *role)
+{
+    mark(b, "<|start_header_id|>");
+    plain(b, role);
+    mark(b, "<|end_header_id|>");
+    plain(b, "\n\n");
+}
+
+static void llama3(struct build *b, const struct m8__chat *c, const message *m, size_t n, bool add_answer)
+{
+    mark_bos(b);
+    for (size_t i = 0; i < n; i++) {
+        llama3_header(b, m[i].role);
+        trimmed(b, m[i].content);
+        mark(b, "<|eot_id|>");
+    }
+    if (add_answer) llama3_header(b, "assistant");
+}
+
+/* ---- Llama 2: <s>[INST] <<SYS>>\nsystem\n<</SYS>>\n\nquestion [/INST] answer </s>, contents trimmed */
+
+static void llama2(struct build *b, const struct m8__chat *c, const message *m, size_t n, bool add_answer)
+{
+    size_t at = find_user(m, n, false);
+    for (size_t i = 0; i < n; i++) {
+        if (!strcmp(m[i].role, "user")) {
+            mark_bos(b);
+            plain(b, "[INST] ");
+            for (size_t k = 0; i == at && k < n; k++) {
+                if (strcmp(m[k].role, "system")) continue;
+                plain(b, "<<SYS>>\n");
+                plain(b, m[k].content);
+                plain(b, "\n<</SYS>>\n\n");
+            }
+            trimmed(b, m[i].content);
+            plain(b, " [/INST]");
+        } else if (!strcmp(m[i].role, "assistant")) {
+            plain(b, " ");
+            trimmed(b, m[i].content);
+            plain(b, " ");
+            mark_eos(b);
+        }
+    }
+}
+
+/* ---- Zephyr, TinyLlama: <|role|>\ncontent</s>\n; the markers are text there */
+
+static void zephyr(struct build *b, const struct m8__chat *c, const message *m, size_t n, bool add_answer)
+{
+    for (size_t i = 0; i < n; i++) {
+        plain(b, "<|");
+        plain(b, m[i].role);
+        plain(b, "|>\n");
+        plain(b, m[i].content);
+        mark_eos(b);
+        plain(b, "\n");
+    }
+    if (add_answer) plain(b, "<|assistant|>\n");
+}
+
+/* ---- the list; the first that fits wins. Without a template only those that a special token tells are taken. */
+
+#define SMOLLM2 "You are a helpful AI assistant named SmolLM, trained by Hugging Face"
+#define QWEN "You are Qwen, created by Alibaba Cloud. You are a helpful assistant."
 
 static const struct m8__chat families[] = {
-    { "chatml", "You are a helpful AI assistant named SmolLM, trained by Hugging Face", "<|im_start|>", { "<|im_end|>", "<|endoftext|>" },
-      "You are a helpful AI assistant named SmolLM, trained by Hugging Face", chatml },
-    { "chatml", "You are Qwen, created by Alibaba Cloud. You are a helpful assistant.", "<|im_start|>", { "<|im_end|>", "<|endoftext|>" },
-      "You are Qwen, created by Alibaba Cloud. You are a helpful assistant.", chatml },
+    { "chatml", SMOLLM2, "<|im_start|>", { "<|im_end|>", "<|endoftext|>" }, SMOLLM2, chatml },
+    { "chatml", QWEN, "<|im_start|>", { "<|im_end|>", "<|endoftext|>" }, QWEN, chatml },
     { "chatml", "<|im_start|>", "<|im_start|>", { "<|im_end|>", "<|endoftext|>" }, NULL, chatml },
+    { "llama3", "<|start_header_id|>", "<|start_header_id|>", { "<|eot_id|>", "<|end_of_text|>", "<|eom_id|>" }, NULL, llama3 },
+    { "mistral-v3", "[INST]", "[INST]", { "</s>" }, NULL, mistral_v3 },
+    { "llama2", "<<SYS>>", NULL, { "</s>" }, NULL, llama2 },
+    { "mistral-v1", "[INST]", NULL, { "</s>" }, NULL, mistral_v1 },
+    { "zephyr", "<|assistant|>", NULL, { "</s>" }, NULL, zephyr },
 };
+
+const m8__chat *m8__chat_named(const char *name)
+{
+    for (size_t i = 0; i < sizeof families / sizeof *families; i++) {
+        if (!families[i].system && !strcmp(families[i].name, name)) return &families[i];
+    }
+    return NULL;
+}
 
 const m8__chat *m8__chat_find(const m8__tokenizer *t, const m8__weights *w)
 {
@@ -77,7 +226,7 @@ const m8__chat *m8__chat_find(const m8__tokenizer *t, const m8__weights *w)
     for (size_t i = 0; i < sizeof families / sizeof *families; i++) {
         const struct m8__chat *c = &families[i];
         if (c->token && m8__token_id(t, c->token) < 0) continue;
-        if (have ? !!memmem(text.data, text.len, c->in_template, strlen(c->in_template)) : !c->system) return c;
+        if (have ? !!memmem(text.data, text.len, c->in_template, strlen(c->in_template)) : c->token && !c->system) return c;
     }
     return NULL;
 }

@@ -8,8 +8,8 @@
 typedef struct m8__tokenizer m8__tokenizer;
 
 /* Where a tokenizer comes from, tried in this order: the GGUF keys tokenizer.ggml.* of w; beside w: tokenizer.json (type BPE with
- * byte-level pre-tokenizer, or Unigram/BPE as SentencePiece), tokenizer.model, spiece.model; for Whisper vocabulary.txt gives the ids'
- * texts and tokenizer.json the merges. A file without what is needed is M8_E_FORMAT and named. */
+ * byte-level pre-tokenizer, or Unigram/BPE as SentencePiece), tokenizer.model, spiece.model; for Whisper as CTranslate2 keeps it
+ * vocabulary.txt alone, whose ids are the ranks of the merges. A file without what is needed is M8_E_FORMAT and named. */
 m8_status m8__tokenizer_open(m8__tokenizer **out, const m8__weights *w, m8_error *err);
 /* From one file: *.json or a SentencePiece model, told by its bytes. */
 m8_status m8__tokenizer_open_file(m8__tokenizer **out, const char *path, m8_error *err);

@@ -75,15 +75,15 @@ m8_status m8__pretok_run(const m8__pretok *p, const char *s, size_t n, m8__word_
 /* ---- bpe.c */
 m8_status m8__bpe_new(m8__tokenizer *t, m8__view pre, m8_error *err);
 void m8__bpe_free(struct m8__bpe *b);
-/* Room for the merges, which then follow one by one. Never called: the ids are the ranks. */
-m8_status m8__bpe_room(m8__tokenizer *t, size_t n_merges, m8_error *err);
-m8_status m8__bpe_merge(m8__tokenizer *t, m8__view left, m8__view right, m8_error *err);
-m8_status m8__bpe_merge_line(m8__tokenizer *t, m8__view line, m8_error *err); /* "left right" */
+struct m8__merges;
+struct m8__merges *m8__bpe_merges(m8__tokenizer *t); /* to be filled; left empty, the ids are the ranks */
 void m8__bpe_whole_words(m8__tokenizer *t); /* a word that is a piece is taken whole (ignore_merges) */
 m8_status m8__bpe_encode(const m8__tokenizer *t, m8__ids *out, const char *s, size_t n, m8_error *err); /* s is valid UTF-8 */
 void m8__bpe_decode(const m8__tokenizer *t, int id, m8_buf *out);
 
-/* ---- json.c */
-m8_status m8__tok_json(m8__tokenizer *t, const char *data, size_t n, m8_error *err);
+m8_status m8__tok_json(m8__tokenizer *t, const char *data, size_t n, m8_error *err); /* json.c: a tokenizer.json */
+
+/* ---- chat.c */
+const m8__chat *m8__chat_named(const char *name); /* NULL: no such family */
 
 #endif

@@ -1,5 +1,5 @@
 /* A tokenizer by where it comes from: GGUF keys, tokenizer.json, a SentencePiece model, vocabulary.txt; and the calls all kinds share. */
-#include "text/tok.h"
+#include "text/spm.h"
 #include <string.h>
 
 /* ---- GGUF */
@@ -47,14 +47,24 @@ static m8_status gguf_bpe(m8__tokenizer *t, const m8__weights *w, m8_error *err)
     m8__meta_str(w, "tokenizer.ggml.pre", &pre);
     if (!m8__meta_array_get(w, "tokenizer.ggml.merges", &merges)) return m8_fail(err, M8_E_FORMAT, "no tokenizer.ggml.merges");
     m8_status st = m8__bpe_new(t, pre, err);
-    if (!st) st = m8__bpe_room(t, merges.n, err);
+    if (!st) st = m8__merges_room(m8__bpe_merges(t), merges.n, err);
     for (size_t i = 0, n = merges.n; !st && i < n; i++) {
         m8__view line;
         if (!m8__meta_next_str(&merges, &line)) return m8_fail(err, M8_E_FORMAT, "tokenizer.ggml.merges: expected strings");
-        st = m8__bpe_merge_line(t, line, err);
+        st = m8__merges_line(m8__bpe_merges(t), &t->v, line, err);
     }
     if (!st && pre.len >= 6 && (!memcmp(pre.data, "llama-", 6) || !memcmp(pre.data, "llama3", 6))) m8__bpe_whole_words(t);
     return st;
+}
+
+static m8_status gguf_spm(m8__tokenizer *t, const m8__weights *w, m8_error *err)
+{
+    m8_status st = m8__spm_new(t, err);
+    if (st) return st;
+    m8__meta_bool(w, "tokenizer.ggml.add_space_prefix", &t->spm->dummy_prefix);
+    m8__meta_bool(w, "tokenizer.ggml.remove_extra_whitespaces", &t->spm->strip);
+    t->spm->byte_fallback = memchr(t->v.type, PIECE_BYTE, (size_t)t->v.n) != NULL;
+    return m8__spm_check(t, err);
 }
 
 static m8_status from_gguf(m8__tokenizer *t, const m8__weights *w, m8__view model, m8_error *err)
@@ -63,6 +73,11 @@ static m8_status from_gguf(m8__tokenizer *t, const m8__weights *w, m8__view mode
     if (model.len == 4 && !memcmp(model.data, "gpt2", 4)) {
         m8_status st = gguf_pieces(t, w, &scored, err);
         return st ? st : gguf_bpe(t, w, err);
+    }
+    if (model.len == 5 && !memcmp(model.data, "llama", 5)) {
+        m8_status st = gguf_pieces(t, w, &scored, err);
+        if (!st && !scored) st = m8_fail(err, M8_E_FORMAT, "no tokenizer.ggml.scores");
+        return st ? st : gguf_spm(t, w, err);
     }
     return m8_fail(err, M8_E_UNSUPPORTED, "tokenizer.ggml.model \"%.*s\"", (int)(model.len < 40 ? model.len : 40), model.data);
 }
@@ -132,7 +147,10 @@ m8_status m8__tokenizer_open_file(m8__tokenizer **out, const char *path, m8_erro
     m8__tokenizer *t = blank(err);
     if (!t) return M8_E_NOMEM;
     m8_status st = map_file(t, path, err);
-    if (!st) st = m8__tok_json(t, (const char *)t->file.data, t->file.size, err);
+    if (!st && m8__spm_is_model(t->file.data, t->file.size))
+        st = m8__spm_read(t, t->file.data, t->file.size, err);
+    else if (!st)
+        st = m8__tok_json(t, (const char *)t->file.data, t->file.size, err);
     return done(out, t, st, path, err);
 }
 
@@ -143,6 +161,25 @@ static m8_status open_lines(m8__tokenizer **out, const char *lines, m8_error *er
     m8_status st = map_file(t, lines, err);
     if (!st) st = from_lines(t, err);
     return done(out, t, st, lines, err);
+}
+
+/* config.json knows best what begins and ends a text. */
+static m8_status ends_of_config(m8__tokenizer *t, const m8__weights *w, m8_error *err)
+{
+    const struct {
+        const char *key;
+        int *id;
+    } want[] = { { "bos_token_id", &t->bos }, { "eos_token_id", &t->eos } };
+    for (int i = 0; i < 2; i++) {
+        const json_t *v = json_object_get(m8__weights_config(w), want[i].key);
+        if (json_is_array(v)) v = json_array_get(v, 0);
+        if (!json_is_integer(v)) continue;
+        json_int_t id = json_integer_value(v);
+        if (id < 0 || id >= t->v.n)
+            return m8_fail(err, M8_E_FORMAT, "config.json: %s %lld is outside the %d tokens", want[i].key, (long long)id, t->v.n);
+        *want[i].id = (int)id;
+    }
+    return M8_OK;
 }
 
 static m8_status open_beside(m8__tokenizer **out, const m8__weights *w, m8_error *err)
@@ -160,10 +197,11 @@ static m8_status open_beside(m8__tokenizer **out, const m8__weights *w, m8_error
     } else if (!st) {
         int i = 1;
         while (i < 4 && !m8_is_file(path[i])) i++;
-        if (i < 4)
-            st = m8__tokenizer_open_file(out, path[i], err);
-        else
+        if (i == 4)
             st = m8_fail(err, M8_E_NOTFOUND, "no tokenizer.json, tokenizer.model or spiece.model beside %s", m8__weights_path(w));
+        m8__tokenizer *t = NULL;
+        if (!st) st = m8__tokenizer_open_file(&t, path[i], err);
+        if (!st) st = done(out, t, ends_of_config(t, w, err), path[i], err);
     }
     for (int i = 0; i < 4; i++) m8_free(path[i]);
     return st;
@@ -183,6 +221,7 @@ void m8__tokenizer_close(m8__tokenizer *t)
 {
     if (!t) return;
     m8__bpe_free(t->bpe);
+    m8__spm_free(t->spm);
     m8_map_close(&t->file);
     m8_arena_free(t->arena);
     m8_free(t);
@@ -209,6 +248,7 @@ bool m8__token_is_control(const m8__tokenizer *t, int id)
 
 static m8_status encode_clean(const m8__tokenizer *t, m8__ids *out, const char *s, size_t n, m8_error *err)
 {
+    if (t->spm) return m8__spm_encode(t, out, s, n, err);
     if (!t->has_user) return m8__bpe_encode(t, out, s, n, err);
     m8_status st = M8_OK;
     size_t from = 0, at = 0;
@@ -250,5 +290,8 @@ m8_status m8__encode(const m8__tokenizer *t, m8__ids *out, const char *text, siz
 void m8__decode(const m8__tokenizer *t, int id, int *state, m8_buf *out)
 {
     if (id < 0 || id >= t->v.n || m8__token_is_control(t, id)) return;
-    m8__bpe_decode(t, id, out);
+    if (t->spm)
+        m8__spm_decode(t, id, state, out);
+    else
+        m8__bpe_decode(t, id, out);
 }

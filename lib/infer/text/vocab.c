@@ -102,6 +102,17 @@ static m8_status add_user(m8__tokenizer *t, m8__view text, m8_error *err)
     return M8_OK;
 }
 
+/* User-defined tokens are matched in any text. Files give that type to the markers of turns too; those nobody may type. */
+static bool is_marker(m8__view w)
+{
+    static const char *const names[] = { "<s>", "</s>", "[INST]", "[/INST]", "<start_of_turn>", "<end_of_turn>" };
+    if (w.len >= 5 && !memcmp(w.data, "<|", 2) && !memcmp(w.data + w.len - 2, "|>", 2)) return true;
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        if (w.len == strlen(names[i]) && !memcmp(w.data, names[i], w.len)) return true;
+    }
+    return false;
+}
+
 m8_status m8__vocab_index(m8__tokenizer *t, m8_error *err)
 {
     struct m8__vocab *v = &t->v;
@@ -121,6 +132,7 @@ m8_status m8__vocab_index(m8__tokenizer *t, m8_error *err)
             return m8_fail(err, M8_E_FORMAT, "tokens %d and %d are the same: \"%.*s\"", (int)*at - 1, id,
                            (int)(w.len < 40 ? w.len : 40), w.data);
         *at = (uint32_t)id + 1;
+        if (v->type[id] == PIECE_USER && is_marker(w)) v->type[id] = PIECE_CONTROL;
         if (v->type[id] == PIECE_USER) {
             m8_status st = add_user(t, w, err);
             if (st) return st;

@@ -1,6 +1,6 @@
 /* ONNX as exported from Piper's VITS: the initializers, under the names VITS gave them. The graph itself is not run.
  *
- * ModelProto 7 graph; GraphProto 1 node, 5 initializer; TensorProto 1 dims, 2 data_type, 4 float_data, 8 name, 9 raw_data,
+ * ModelProto 7 graph, 8 opset_import; GraphProto 1 node, 5 initializer; TensorProto 1 dims, 2 data_type, 4 float_data, 8 name, 9 raw_data,
  * 14 data_location; NodeProto 1 input, 3 name, 4 op_type.
  *
  * Two traps. The exporter folds weight normalisation, and the folded weights lose their names (onnx::Conv_8168; the number differs
@@ -202,9 +202,12 @@ m8_status m8__read_onnx(m8__weights *w, cursor c, m8_error *err)
 {
     struct field f;
     cursor graph = { 0 };
-    while (next(&c, &f))
+    bool has_opset = false; /* every model states it, exporters behind the graph: without it the file was cut */
+    while (next(&c, &f)) {
         if (f.id == 7 && f.wire == 2) graph = f.bytes;
-    if (!c.ok || !graph.at) return m8_fail(err, M8_E_FORMAT, "not an ONNX model, or cut short");
+        if (f.id == 8 && f.wire == 2) has_opset = true;
+    }
+    if (!c.ok || !graph.at || !has_opset) return m8_fail(err, M8_E_FORMAT, "not an ONNX model, or cut short");
 
     m8_status st = M8_OK;
     cursor at = graph;

@@ -32,8 +32,7 @@ m8_status m8__json(json_t **out, const void *data, size_t n, m8_error *err)
     if (!*out) {
         char *quote = strstr(e.text, " near "); /* bytes of the file, perhaps a broken character */
         if (quote) *quote = 0;
-        /* jansson says nothing at all where it found no memory. */
-        if (json_error_code(&e) == json_error_out_of_memory || !e.text[0])
+        if (json_error_code(&e) == json_error_out_of_memory || !e.text[0]) /* it has no words for the first allocation */
             return m8_fail(err, M8_E_NOMEM, "out of memory for JSON");
         return m8_fail(err, M8_E_FORMAT, "JSON, line %d, column %d: %s", e.line, e.column, e.text);
     }

@@ -211,7 +211,7 @@ static void test_nesting(void **state)
 
 /* ---- ONNX ---- */
 
-#define ONNX(graph) "f1=8 f7{" graph "}"
+#define ONNX(graph) "f1=8 f7{" graph "} f8{f2=15}"
 #define F(name) "f5{f1=2 f2=1 f8{'" name "'} f9{*8}}"
 
 static void test_onnx(void **state)
@@ -224,6 +224,7 @@ static void test_onnx(void **state)
         OK(ONNX("f5{f1=2 f2=7 f8{'a'} f7=1 f7=2}")),
         OK(ONNX("f1{f1{'x'} f1{'onnx::Conv_1'} f3{'/a/Conv'} f4{'Conv'}}" F("onnx::Conv_1"))),
         BAD("f1=8", "not an ONNX"),
+        BAD("f1=8 f7{" F("a") "}", "not an ONNX"),
         BAD("f1=8 f7=5", "not an ONNX"),
         BAD("f1=8 x3a10 *15", "not an ONNX"),
         BAD("f1=8 x3b", "not an ONNX"),

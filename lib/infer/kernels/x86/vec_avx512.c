@@ -1,0 +1,103 @@
+/* vec_avx512.c - functions of each element, and softmax: 16 lanes, the last ones masked. */
+#include "kernels/x86/avx512.h"
+#include "kernels/x86/math_avx512.h"
+
+static void gelu_avx512(float *dst, const float *src, int n)
+{
+    for (int i = 0; i < n; i += PANEL) {
+        __mmask16 m = lanes(i, n);
+        __m512 x = _mm512_maskz_loadu_ps(m, src + i), half = _mm512_mul_ps(x, ALL(0.5f));
+        __m512 e = _mm512_add_ps(erf_v(_mm512_mul_ps(x, ALL(0.70710678f))), ALL(1));
+        _mm512_mask_storeu_ps(dst + i, m, _mm512_mul_ps(half, e));
+    }
+}
+
+static void gelu_tanh_avx512(float *dst, const float *src, int n)
+{
+    for (int i = 0; i < n; i += PANEL) {
+        __mmask16 m = lanes(i, n);
+        __m512 x = _mm512_maskz_loadu_ps(m, src + i), x3 = _mm512_mul_ps(_mm512_mul_ps(x, x), x);
+        __m512 u = _mm512_mul_ps(_mm512_fmadd_ps(x3, ALL(0.044715f), x), ALL(2 * 0.79788456f));
+        _mm512_mask_storeu_ps(dst + i, m, _mm512_mul_ps(x, sigmoid_v(u)));
+    }
+}
+
+static void silu_mul_avx512(float *dst, const float *gate, const float *up, int n)
+{
+    for (int i = 0; i < n; i += PANEL) {
+        __mmask16 m = lanes(i, n);
+        __m512 g = _mm512_maskz_loadu_ps(m, gate + i), u = _mm512_maskz_loadu_ps(m, up + i);
+        _mm512_mask_storeu_ps(dst + i, m, _mm512_mul_ps(_mm512_mul_ps(g, sigmoid_v(g)), u));
+    }
+}
+
+static void tanh_sigmoid_avx512(float *dst, const float *a, const float *b, int n)
+{
+    for (int i = 0; i < n; i += PANEL) {
+        __mmask16 m = lanes(i, n);
+        __m512 t = tanh_v(_mm512_maskz_loadu_ps(m, a + i)), s = sigmoid_v(_mm512_maskz_loadu_ps(m, b + i));
+        _mm512_mask_storeu_ps(dst + i, m, _mm512_mul_ps(t, s));
+    }
+}
+
+static void tanh_v_avx512(float *dst, const float *src, int n)
+{
+    for (int i = 0; i < n; i += PANEL) {
+        __mmask16 m = lanes(i, n);
+        _mm512_mask_storeu_ps(dst + i, m, tanh_v(_mm512_maskz_loadu_ps(m, src + i)));
+    }
+}
+
+static void leaky_avx512(float *dst, const float *src, int n, float slope)
+{
+    for (int i = 0; i < n; i += PANEL) {
+        __mmask16 m = lanes(i, n);
+        __m512 x = _mm512_maskz_loadu_ps(m, src + i);
+        __mmask16 below = _mm512_cmp_ps_mask(x, _mm512_setzero_ps(), _CMP_LT_OQ);
+        _mm512_mask_storeu_ps(dst + i, m, _mm512_mask_mul_ps(x, below, x, ALL(slope)));
+    }
+}
+
+static void add_avx512(float *dst, const float *src, int n)
+{
+    for (int i = 0; i < n; i += PANEL) {
+        __mmask16 m = lanes(i, n);
+        _mm512_mask_storeu_ps(dst + i, m, _mm512_add_ps(_mm512_maskz_loadu_ps(m, dst + i), _mm512_maskz_loadu_ps(m, src + i)));
+    }
+}
+
+static void softmax_avx512(float *x, int n, float scale)
+{
+    const __m512 none = ALL(-__builtin_inff());
+    __m512 by = ALL(scale), most = none, sum = _mm512_setzero_ps();
+    for (int i = 0; i < n; i += PANEL) {
+        __m512 v = _mm512_mask_mul_ps(none, lanes(i, n), _mm512_maskz_loadu_ps(lanes(i, n), x + i), by);
+        most = _mm512_max_ps(v, most); /* NaN is passed over; the sum will have it */
+    }
+    float top = _mm512_reduce_max_ps(most);
+    __m512 max = ALL(top == -__builtin_inff() ? 0 : top);
+    for (int i = 0; i < n; i += PANEL) {
+        __mmask16 m = lanes(i, n);
+        __m512 e = exp_v(_mm512_sub_ps(_mm512_mul_ps(_mm512_maskz_loadu_ps(m, x + i), by), max));
+        _mm512_mask_storeu_ps(x + i, m, e);
+        sum = _mm512_mask_add_ps(sum, m, sum, e);
+    }
+    float total = _mm512_reduce_add_ps(sum);
+    __m512 part = ALL(total == 0 ? 0 : 1 / total);
+    for (int i = 0; i < n; i += PANEL) {
+        __mmask16 m = lanes(i, n);
+        _mm512_mask_storeu_ps(x + i, m, _mm512_mul_ps(_mm512_maskz_loadu_ps(m, x + i), part));
+    }
+}
+
+void m8__vec_avx512_init(struct m8__kernels *k)
+{
+    k->softmax = softmax_avx512;
+    k->gelu = gelu_avx512;
+    k->gelu_tanh = gelu_tanh_avx512;
+    k->silu_mul = silu_mul_avx512;
+    k->tanh_sigmoid = tanh_sigmoid_avx512;
+    k->tanh_v = tanh_v_avx512;
+    k->leaky = leaky_avx512;
+    k->add = add_avx512;
+}
