@@ -15,7 +15,7 @@ stereo="$mono -af pan=stereo|c0=c0|c1=0.5*c0"
 # as a browser's MediaRecorder writes them: to a pipe, so no length, no duration, no index
 ff $mono -c:a libopus -b:a 24k -ar 48000 -f webm -live 1 - > recorder.webm
 ff $mono -c:a aac -b:a 32k -ar 48000 -f mp4 -movflags frag_keyframe+empty_moov+default_base_moof - > recorder.mp4
-ff $stereo -c:a libopus -b:a 32k -ar 48000 stereo-opus.ogg
+ff $stereo -c:a libopus -b:a 32k -ar 48000 -page_duration 200000 stereo-opus.ogg
 ff $mono -c:a libvorbis -q:a 0 -ar 44100 vorbis.ogg
 ff $mono -c:a libvorbis -q:a 0 -ar 22050 vorbis.webm
 ff $stereo -c:a libmp3lame -b:a 48k -ar 44100 -metadata title=x -id3v2_version 3 tagged.mp3
