@@ -4,6 +4,7 @@
 
 enum { MOST = 64 << 10 };
 
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n);
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 {
     if (n > MOST) return 0;

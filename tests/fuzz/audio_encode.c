@@ -47,6 +47,7 @@ static m8_status encode(struct got *g, const uint8_t *head, const uint8_t *data,
     return st;
 }
 
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n);
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 {
     if (n < HEAD || n > MOST) return 0;
