@@ -87,7 +87,7 @@ static nn_t encode(nn_run *r, const struct vits *v, nn_t x, struct vits_plan *pl
         y = nn_conv(r, y, &w->ffn_2, (nn_conv_opts){ .pad = w->ffn_2.taps / 2 });
         nn_add_to(r, x, y);
         x = nn_layer_norm(r, x, w->norm_2.gamma, w->norm_2.beta, EPS);
-        if (i == 0) plan->layer_0 = x;
+        if (i == 0) plan->layer_0 = nn_copy(r, x); /* x is updated in place */
     }
     return x;
 }

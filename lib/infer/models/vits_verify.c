@@ -1,5 +1,5 @@
 /* Goldens of a voice: for each case K in the file, caseK.ids and any of caseK.{enc_p.emb, enc_p.layer.0, m_p, logs_p, dp.cond, logw,
- * durations, z_p, flow.6, z, audio}; caseK.noise_w [2, n] and caseK.noise [latent, frames] are normal draws to feed. The scales
+ * durations, z_p, z, audio}; caseK.noise_w [2, n] and caseK.noise [latent, frames] are normal draws to feed. The scales
  * (noise_scale, length_scale, noise_w) come from expected.json beside it: cases.caseK.scales; otherwise the voice's own where there is
  * noise, and 0, 1, 0 where there is none. Matrices in the file are [channels, rows]. doc/models/vits.md has the figures. */
 #include "vits.h"

@@ -151,6 +151,13 @@ static const struct source *source_of(const struct packing *p, int row, int64_t 
     return NULL;
 }
 
+/* Row `at` of a matrix of k columns, which the file may hold as [rows, k, 1]. */
+static void read_row(float *row, const m8__tensor *t, int64_t at, int k)
+{
+    int64_t columns = t->n_dims ? t->dims[t->n_dims - 1] : 1;
+    m8__dequant(row, t, at * k / columns, k / columns);
+}
+
 static void pack_chunk(void *user, int chunk)
 {
     struct packing *p = user;
@@ -183,7 +190,7 @@ static void pack_chunk(void *user, int chunk)
             float *row = rows + (size_t)o * k;
             int index = i * PANEL + o;
             if (p->rows && index < w->n_out) memcpy(row, p->rows + (size_t)index * k, (size_t)k * sizeof *row);
-            else if (raw[o]) m8__dequant(row, raw[o], at[o], 1);
+            else if (raw[o]) read_row(row, raw[o], at[o], k);
             else memset(row, 0, (size_t)k * sizeof *row);
         }
         m8__pack_floats(w->type, to, rows, w->n_in, w->taps);
