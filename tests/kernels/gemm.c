@@ -59,7 +59,7 @@ static void make_x(struct job *j, bool extreme)
         j->g.ldx = ldx;
         return;
     }
-    int8_t *q = check_mem(size);
+    int8_t *q = check_mem(size), *q2 = check_int(0, 1) ? check_mem(size) : NULL;
     float *d = check_mem(size / QBLOCK * 4), *s = check_mem(size / QBLOCK * 4);
     int32_t *sum = check_mem(size / QBLOCK * 4);
     for (int b = 0; b < j->x_rows * nb; b++) {
@@ -67,12 +67,15 @@ static void make_x(struct job *j, bool extreme)
         sum[b] = 0;
         for (int c = b * QBLOCK; c < (b + 1) * QBLOCK; c++) {
             q[c] = (int8_t)(extreme ? 127 - 254 * (b % 2) : check_int(-127, 127));
-            sum[b] += q[c];
-            j->x[c] = d[b] * q[c];
+            if (q2)
+                q2[c] = (int8_t)(extreme ? 127 - 255 * (b % 2) : check_int(-128, 127));
+            int v = q2 ? 256 * q[c] + q2[c] : q[c];
+            sum[b] += v;
+            j->x[c] = d[b] * (float)v;
         }
         s[b] = d[b] * (float)sum[b];
     }
-    j->xq = (struct xq){.q = q, .d = d, .s = s, .sum = sum, .ldq = n_in, .ldd = nb};
+    j->xq = (struct xq){.q = q, .q2 = q2, .d = d, .s = s, .sum = sum, .ldq = n_in, .ldd = nb};
     j->g.x = &j->xq;
 }
 
@@ -180,6 +183,8 @@ static void check_alone(const struct job *j, gemm_fn *fn, int i, int n, int p, i
         g.x = (const uint16_t *)g.x + i * g.stride * g.ldx;
     } else {
         x.q += i * g.stride * x.ldq;
+        if (x.q2)
+            x.q2 += i * g.stride * x.ldq;
         x.d += i * g.stride * x.ldd;
         x.s += i * g.stride * x.ldd;
         x.sum += i * g.stride * x.ldd;

@@ -42,16 +42,17 @@ static void bf16_case(const struct m8__kernels *k, int n, bool odd)
     check_let_go();
 }
 
-static void row_case(const struct m8__kernels *k, int n, int sort)
+static void row_case(const struct m8__kernels *k, int n, int sort, bool two)
 {
+    const float most = two ? 127 * 256 : 127;
     float *x = floats(n, sort == 1);
     for (int i = 0; i < n && sort == 2; i++) /* blocks of zeros, and ties: 127 is the largest of its block */
         x[i] = i / QBLOCK % 2 ? 0 : i % QBLOCK ? (float)check_int(-126, 126) + 0.5f : 127;
     int nb = n / QBLOCK;
-    int8_t *q = check_mem(n);
+    int8_t *q = check_mem(n), *q2 = two ? check_mem(n) : NULL;
     float *d = check_mem(nb * sizeof *d), *s = check_mem(nb * sizeof *s);
     int32_t *sum = check_mem(nb * sizeof *sum);
-    k->quant_row(q, d, s, sum, x, n);
+    k->quant_row(q, q2, d, s, sum, x, n);
     for (int b = 0; b < nb; b++) {
         float max = 0;
         bool finite = true;
@@ -62,12 +63,13 @@ static void row_case(const struct m8__kernels *k, int n, int sort)
         }
         bool none = !finite || max < 0x1p-100f;
         for (int i = b * QBLOCK; i < (b + 1) * QBLOCK; i++) {
-            float want = none ? 0 : nearbyintf(x[i] * (127 / max));
-            check_near(q[i], want, 0, "q", b, i % QBLOCK);
-            total += q[i];
+            float want = none ? 0 : nearbyintf(x[i] * (most / max));
+            int got = two ? 256 * q[i] + q2[i] : q[i];
+            check_near((float)got, want, 0, "q", b, i % QBLOCK);
+            total += got;
         }
         if (finite)
-            check_near(d[b], none ? 0 : max / 127, 0, "d", b, 0);
+            check_near(d[b], none ? 0 : max / most, 0, "d", b, 0);
         else if (isfinite(d[b]))
             check_fail("the scale of a block that is not finite is %g", d[b]);
         check_near((float)sum[b], total, 0, "sum", b, 0);
@@ -93,7 +95,7 @@ static void call_bf16(void *p)
 static void call_row(void *p)
 {
     struct arg *a = p;
-    a->k->quant_row(a->q, a->d, a->s, a->sum, a->x, ROW);
+    a->k->quant_row(a->q, NULL, a->d, a->s, a->sum, a->x, ROW);
 }
 
 void check_quant(const struct m8__kernels *k)
@@ -113,6 +115,6 @@ void check_quant(const struct m8__kernels *k)
             check_bench("576", call_row, &a, ROW, "G/s    ", 0);
         for (int n = 0; n < MOST && !check_benching; n += QBLOCK)
             for (int sort = 0; sort < 3; sort++)
-                row_case(k, n, sort);
+                row_case(k, n, sort, false), row_case(k, n, sort, true);
     }
 }

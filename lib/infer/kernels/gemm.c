@@ -71,6 +71,11 @@ static void gemm_bf16_c(const struct m8__gemm *g)
     }
 }
 
+static int digits(const int8_t *q, const int8_t *q2, int i)
+{
+    return q2 ? 256 * q[i] + q2[i] : q[i];
+}
+
 static void gemm_q8_c(const struct m8__gemm *g)
 {
     const struct xq *x = g->x;
@@ -82,7 +87,7 @@ static void gemm_q8_c(const struct m8__gemm *g)
             float acc[PANEL];
             begin(acc, g, i, o);
             for (int tap = 0; tap < g->taps; tap++) {
-                const int8_t *q = x->q + x_at(g, i, tap, x->ldq);
+                const int8_t *q = x->q + x_at(g, i, tap, x->ldq), *q2 = x->q2 ? x->q2 + x_at(g, i, tap, x->ldq) : NULL;
                 const float *d = x->d + x_at(g, i, tap, x->ldd);
                 const int32_t *sum = x->sum + x_at(g, i, tap, x->ldd);
                 for (int b = 0; b < nb; b++, w++) {
@@ -90,7 +95,7 @@ static void gemm_q8_c(const struct m8__gemm *g)
                     for (int j = 0; j < QBLOCK / 4; j++)
                         for (int l = 0; l < PANEL; l++)
                             for (int k = 0; k < 4; k++)
-                                dot[l] += w->q[j][l][k] * q[b * QBLOCK + 4 * j + k];
+                                dot[l] += w->q[j][l][k] * digits(q, q2, b * QBLOCK + 4 * j + k);
                     for (int l = 0; l < PANEL; l++)
                         acc[l] += (float)(dot[l] - 128 * sum[b]) * (w->d[l] * d[b]);
                 }
@@ -111,16 +116,16 @@ static void gemm_q4_c(const struct m8__gemm *g)
             float acc[PANEL];
             begin(acc, g, i, o);
             for (int tap = 0; tap < g->taps; tap++) {
-                const int8_t *q = x->q + x_at(g, i, tap, x->ldq);
+                const int8_t *q = x->q + x_at(g, i, tap, x->ldq), *q2 = x->q2 ? x->q2 + x_at(g, i, tap, x->ldq) : NULL;
                 const float *d = x->d + x_at(g, i, tap, x->ldd);
                 const float *s = x->s + x_at(g, i, tap, x->ldd);
                 for (int b = 0; b < nb; b++, w++) {
-                    const int8_t *lo = q + b * QBLOCK, *hi = lo + QBLOCK / 2;
                     int32_t dot[PANEL] = {0};
                     for (int j = 0; j < QBLOCK / 8; j++)
                         for (int l = 0; l < PANEL; l++)
                             for (int k = 0; k < 4; k++)
-                                dot[l] += (w->q[j][l][k] & 15) * lo[4 * j + k] + (w->q[j][l][k] >> 4) * hi[4 * j + k];
+                                dot[l] += (w->q[j][l][k] & 15) * digits(q, q2, b * QBLOCK + 4 * j + k) +
+                                          (w->q[j][l][k] >> 4) * digits(q, q2, b * QBLOCK + QBLOCK / 2 + 4 * j + k);
                     for (int l = 0; l < PANEL; l++) {
                         acc[l] += (float)dot[l] * (from_half(w->d[l]) * d[b]);
                         acc[l] += from_half(w->m[l]) * s[b];

@@ -30,10 +30,11 @@ struct q4_block { /* value = d[o] * q + m[o] */
     uint8_t q[QBLOCK / 8][PANEL][4]; /* low nibble: inputs 4j+b of the first 16; high nibble: of the last 16 */
 };
 /* A row of activations as int8: for block b of 32 inputs x = d[b] * q, and s[b] = d[b] * sum of q. */
+/* With a second digit (q2 not NULL) x = d[b] * (256 q + q2): 16 bits, for layers that 8 bits are too coarse for. */
 struct xq {
-    const int8_t *q; /* row i at q + i*ldq, ldq = k rounded up to 32 */
-    const float *d, *s; /* row i at d + i*ldd, ldd = blocks of a row */
-    const int32_t *sum; /* sum of q of each block (the offset 128 of Q8 is taken back with it); row i at sum + i*ldd */
+    const int8_t *q, *q2; /* row i at q + i*ldq, ldq = k rounded up to 32; q2 NULL: one digit */
+    const float *d, *s; /* row i at d + i*ldd, ldd = blocks of a row; s = d * sum */
+    const int32_t *sum; /* sum of q (256 q + q2) of each block (the offset 128 of Q8 is taken back with it); row i at sum + i*ldd */
     ptrdiff_t ldq, ldd;
 };
 
@@ -60,7 +61,8 @@ struct m8__kernels {
     void (*gemm_q4)(const struct m8__gemm *g);
     /* rows and vectors; n elements; dst may be src */
     void (*to_bf16)(uint16_t *dst, const float *src, int n);                    /* nearest even */
-    void (*quant_row)(int8_t *q, float *d, float *s, int32_t *sum, const float *x, int k); /* k: multiple of 32 */
+    /* k: multiple of 32; q2 NULL: one digit, |x| <= 127 d; else two, |x| <= 127 * 256 d */
+    void (*quant_row)(int8_t *q, int8_t *q2, float *d, float *s, int32_t *sum, const float *x, int k);
     void (*softmax)(float *x, int n, float scale);                              /* x = softmax(scale * x) */
     void (*gelu)(float *dst, const float *src, int n);                          /* exact, erf */
     void (*gelu_tanh)(float *dst, const float *src, int n);

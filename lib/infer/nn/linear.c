@@ -39,6 +39,7 @@ static void gemm_chunk(void *user, int chunk)
     case NN_Q4:
         xq = j->xq;
         xq.q += row * xq.ldq;
+        if (xq.q2) xq.q2 += row * xq.ldq;
         xq.d += row * xq.ldd;
         xq.s += row * xq.ldd;
         xq.sum += row * xq.ldd;
@@ -98,7 +99,8 @@ static void convert_chunk(void *user, int chunk)
         const float *x = c->x.d + (ptrdiff_t)i * c->x.ld;
         ptrdiff_t at = (ptrdiff_t)(i + c->pad) * c->ld;
         if (c->xq.q) {
-            k->quant_row((int8_t *)c->xq.q + i * c->xq.ldq, (float *)c->xq.d + i * c->xq.ldd, (float *)c->xq.s + i * c->xq.ldd,
+            int8_t *q2 = c->xq.q2 ? (int8_t *)c->xq.q2 + i * c->xq.ldq : NULL;
+            k->quant_row((int8_t *)c->xq.q + i * c->xq.ldq, q2, (float *)c->xq.d + i * c->xq.ldd, (float *)c->xq.s + i * c->xq.ldd,
                          (int32_t *)c->xq.sum + i * c->xq.ldd, x, n);
         } else if (c->f32) {
             if (c->slope != 1) k->leaky(c->f32 + at, x, n, c->slope);
@@ -126,12 +128,13 @@ static void convert(struct convert *c)
     if (c->block > 0) m8_pool_run(c->r->pool, (c->x.n + c->block - 1) / c->block, convert_chunk, c);
 }
 
-static bool quantise(nn_run *r, struct xq *xq, nn_t x)
+static bool quantise(nn_run *r, struct xq *xq, nn_t x, int digits)
 {
     int blocks = x.c / QBLOCK;
     size_t cells = (size_t)x.n * (size_t)blocks;
     *xq = (struct xq){ .ldq = x.c, .ldd = blocks };
     xq->q = nn_take(r, (size_t)x.n * (size_t)x.c);
+    if (digits == 2) xq->q2 = nn_take(r, (size_t)x.n * (size_t)x.c);
     xq->d = nn_take(r, cells * sizeof(float));
     xq->s = nn_take(r, cells * sizeof(float));
     xq->sum = nn_take(r, cells * sizeof(int32_t));
@@ -158,7 +161,7 @@ nn_t nn_linear_act(nn_run *r, nn_t x, const nn_w *w, nn_act act)
         convert(&(struct convert){ .r = r, .x = x, .ld = ld, .slope = 1, .bf16 = to });
         j.g.x = to;
         j.g.ldx = j.g.n_in = ld;
-    } else if (!quantise(r, &j.xq, x)) {
+    } else if (!quantise(r, &j.xq, x, w->digits)) {
         return (nn_t){0};
     }
     run(&j);

@@ -36,6 +36,7 @@ typedef enum nn_type { NN_F32, NN_BF16, NN_Q8, NN_Q4 } nn_type;
 typedef struct nn_w {
     nn_type type;
     int n_out, n_in, taps; /* linear: taps 1 */
+    int digits;            /* of the activations of NN_Q8, NN_Q4: 1 or 2 times 8 bits; 0 counts as 1. Set after loading */
     size_t panel;          /* bytes from panel to panel */
     void *data;            /* owned by the model (nn_held) */
     const float *bias;     /* [n_out] or NULL; owned by the model */

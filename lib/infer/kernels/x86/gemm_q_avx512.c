@@ -43,6 +43,13 @@ INLINE void finish(const int R, const int P, const __m512 acc[MOST_R][MOST_P], c
             _mm512_mask_storeu_ps(g->y + (i + r) * g->ldy + o + p * PANEL, p == P - 1 ? last : 0xffff, acc[r][p]);
 }
 
+INLINE void shift8(const int R, const int P, __m512i dot[MOST_R][MOST_P])
+{
+    UNROLL for (int r = 0; r < R; r++)
+        UNROLL for (int p = 0; p < P; p++)
+            dot[r][p] = _mm512_slli_epi32(dot[r][p], 8);
+}
+
 /* Blocks b0.. of one tap. */
 INLINE void sum_q8(const int R, const int P, __m512 acc[MOST_R][MOST_P], const struct xq *x, ptrdiff_t row, ptrdiff_t step, const char *w,
                    size_t panel, int nb)
@@ -55,6 +62,10 @@ INLINE void sum_q8(const int R, const int P, __m512 acc[MOST_R][MOST_P], const s
         UNROLL for (int r = 0; r < R; r++)
             UNROLL for (int p = 0; p < P; p++)
                 dot[r][p] = _mm512_setzero_si512();
+        for (int digit = 0; digit < (x->q2 ? 2 : 1); digit++) { /* 256 times the first digit's sum, then the second's on top */
+        const int8_t *qd = digit ? q + (x->q2 - x->q) : q;
+        if (digit)
+            shift8(R, P, dot);
         UNROLL for (int j = 0; j < QBLOCK / 4; j++) {
             __m512i wv[MOST_P];
             UNROLL for (int p = 0; p < P; p++) {
@@ -64,10 +75,11 @@ INLINE void sum_q8(const int R, const int P, __m512 acc[MOST_R][MOST_P], const s
                     _mm_prefetch((const char *)at->q[j] + AHEAD, _MM_HINT_T0);
             }
             UNROLL for (int r = 0; r < R; r++) {
-                __m512i xv = x4(q + r * step * x->ldq + 4 * j);
+                __m512i xv = x4(qd + r * step * x->ldq + 4 * j);
                 UNROLL for (int p = 0; p < P; p++)
                     dot[r][p] = _mm512_dpbusd_epi32(dot[r][p], wv[p], xv);
             }
+        }
         }
         __m512 dw[MOST_P];
         UNROLL for (int p = 0; p < P; p++)
@@ -92,6 +104,10 @@ INLINE void sum_q4(const int R, const int P, __m512 acc[MOST_R][MOST_P], const s
         UNROLL for (int r = 0; r < R; r++)
             UNROLL for (int p = 0; p < P; p++)
                 dot[r][p] = _mm512_setzero_si512();
+        for (int digit = 0; digit < (x->q2 ? 2 : 1); digit++) {
+        const int8_t *qd = digit ? q + (x->q2 - x->q) : q;
+        if (digit)
+            shift8(R, P, dot);
         UNROLL for (int j = 0; j < QBLOCK / 8; j++) {
             __m512i lo[MOST_P], hi[MOST_P];
             UNROLL for (int p = 0; p < P; p++) {
@@ -103,12 +119,13 @@ INLINE void sum_q4(const int R, const int P, __m512 acc[MOST_R][MOST_P], const s
                     _mm_prefetch((const char *)at->q[j] + AHEAD, _MM_HINT_T0);
             }
             UNROLL for (int r = 0; r < R; r++) {
-                __m512i xl = x4(q + r * step * x->ldq + 4 * j), xh = x4(q + r * step * x->ldq + QBLOCK / 2 + 4 * j);
+                __m512i xl = x4(qd + r * step * x->ldq + 4 * j), xh = x4(qd + r * step * x->ldq + QBLOCK / 2 + 4 * j);
                 UNROLL for (int p = 0; p < P; p++) {
                     dot[r][p] = _mm512_dpbusd_epi32(dot[r][p], lo[p], xl);
                     dot[r][p] = _mm512_dpbusd_epi32(dot[r][p], hi[p], xh);
                 }
             }
+        }
         }
         __m512 dw[MOST_P], mw[MOST_P];
         UNROLL for (int p = 0; p < P; p++) {
