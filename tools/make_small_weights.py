@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Small valid files of every weights format, made by hand from the formats' descriptions (standard library only).
 
-    python3 tools/make_small_weights.py      writes tests/data/weights/ and the seeds tests/fuzz/corpus/{gguf,safetensors,ct2,onnx}/
+    python3 tools/make_small_weights.py      writes tests/data/weights/ and the seeds tests/fuzz/corpus/weights/
 """
 import json
 import os
@@ -151,12 +151,12 @@ def main():
     write(sharded + "config.json", b'{"model_type": "llama"}\n')
 
     for name, data in {
-        "gguf/keys": gguf(KEYS, TENSORS), "gguf/alone": gguf([], TENSORS[1:2]), "gguf/align": gguf([key("general.alignment", U32, 8)], TENSORS, 8),
-        "gguf/vocabulary": gguf(KEYS, []), "safetensors/three": safetensors([A, B, C]), "safetensors/unaligned": safetensors([C, A], pad=False),
-        "ct2/small": ct2([("w", [2, 2], 4, bytes(8)), ("s", [], 1, b"\3"), ("v", [1, 1, 1, 2], 3, bytes(8))], [("x", "w"), ("y", "w")]),
-        "ct2/empty": ct2([], []), "onnx/voice": onnx(NODES, INITIALIZERS), "onnx/bare": onnx([], INITIALIZERS[:1]),
+        "gguf-keys": gguf(KEYS, TENSORS), "gguf-alone": gguf([], TENSORS[1:2]), "gguf-align": gguf([key("general.alignment", U32, 8)], TENSORS, 8),
+        "gguf-vocabulary": gguf(KEYS, []), "safetensors-three": safetensors([A, B, C]), "safetensors-unaligned": safetensors([C, A], pad=False),
+        "ct2-small": ct2([("w", [2, 2], 4, bytes(8)), ("s", [], 1, b"\3"), ("v", [1, 1, 1, 2], 3, bytes(8))], [("x", "w"), ("y", "w")]),
+        "ct2-empty": ct2([], []), "onnx-voice": onnx(NODES, INITIALIZERS), "onnx-bare": onnx([], INITIALIZERS[:1]),
     }.items():
-        write("fuzz/corpus/" + name, data)
+        write("fuzz/corpus/weights/" + name, data)
 
 
 main()

@@ -52,7 +52,7 @@ static m8_status read_key(struct meta *key, cursor *c, uint64_t i, m8_error *err
     if (!c->ok) return m8_fail(err, M8_E_FORMAT, "the file ends within key %llu", (unsigned long long)i);
     if (!m8__name_ok(key->name.data, key->name.len))
         return m8_fail(err, M8_E_FORMAT, "key %llu: its name is empty, too long or not plain UTF-8", (unsigned long long)i);
-    int shown = m8__shown(key->name.data, key->name.len);
+    int shown = shown_length(key->name);
     if (element > GGUF_F64 || element == GGUF_ARRAY)
         return m8_fail(err, M8_E_FORMAT, "%.*s: value type %u is unknown", shown, key->name.data, element);
     key->type = (int)type;
@@ -85,8 +85,8 @@ static m8_status read_keys(m8__weights *w, cursor *c, uint64_t n, m8_error *err)
     if (n) qsort(w->keys, n, sizeof *w->keys, by_key);
     for (uint64_t i = 1; i < n; i++)
         if (!by_key(&w->keys[i - 1], &w->keys[i]))
-            return m8_fail(err, M8_E_FORMAT, "%.*s: two keys have this name",
-                           m8__shown(w->keys[i].name.data, w->keys[i].name.len), w->keys[i].name.data);
+            return m8_fail(err, M8_E_FORMAT, "%.*s: two keys have this name", shown_length(w->keys[i].name),
+                           w->keys[i].name.data);
     return M8_OK;
 }
 

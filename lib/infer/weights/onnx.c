@@ -141,7 +141,7 @@ static m8_status add_initializer(m8__weights *w, cursor c, m8_error *err)
     if (t.bad) return m8_fail(err, M8_E_FORMAT, "initializer %zu is damaged", w->n);
     if (!m8__name_ok(t.name.data, t.name.len))
         return m8_fail(err, M8_E_FORMAT, "initializer %zu: its name is empty, too long or not plain UTF-8", w->n);
-    int shown = m8__shown(t.name.data, t.name.len);
+    int shown = shown_length(t.name);
     if (t.location) return m8_fail(err, M8_E_UNSUPPORTED, "%.*s: its data lie in another file", shown, t.name.data);
     for (uint64_t i = 0; i < t.n_dims && i < 4; i++)
         if (!t.dims[i]) return M8_OK; /* exporters leave empty tensors for "not given" */

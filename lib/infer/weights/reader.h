@@ -57,7 +57,10 @@ struct m8__weights {
 #define MAX_TENSORS 100000 /* most seen: about 2,000 */
 
 bool m8__name_ok(const char *s, size_t n); /* strict UTF-8 of 1 to MAX_NAME bytes without control characters */
-int m8__shown(const char *s, size_t n); /* bytes of a name that go into a message: at most 100, whole characters */
+static inline int shown_length(m8__view name) /* what of it goes into a message */
+{
+    return name.len > 100 ? 100 : (int)name.len;
+}
 char *m8__copy_name(m8__weights *w, const char *s, size_t n); /* in w->names; NULL: no memory */
 
 /* Add a tensor whose data is have bytes at data (it must need exactly those, or no more than those when at_most). */

@@ -59,14 +59,6 @@ bool m8__name_ok(const char *s, size_t n)
     return true;
 }
 
-int m8__shown(const char *s, size_t n)
-{
-    if (n <= 100) return (int)n;
-    int shown = 100;
-    while (shown && ((unsigned char)s[shown] & 0xc0) == 0x80) shown--;
-    return shown;
-}
-
 char *m8__copy_name(m8__weights *w, const char *s, size_t n)
 {
     return m8_arena_strndup(w->names, s, n);
@@ -96,7 +88,7 @@ m8_status m8__add_tensor(m8__weights *w, m8__view name, m8__dtype type, uint64_t
 {
     if (!m8__name_ok(name.data, name.len))
         return m8_fail(err, M8_E_FORMAT, "tensor %zu: its name is empty, too long or not plain UTF-8", w->n);
-    int shown = m8__shown(name.data, name.len);
+    int shown = shown_length(name);
     if (w->n >= MAX_TENSORS) return m8_fail(err, M8_E_LIMIT, "more than %d tensors", MAX_TENSORS);
     if (n_dims > 4)
         return m8_fail(err, M8_E_FORMAT, "%.*s: %llu dimensions, expected at most 4", shown, name.data,
