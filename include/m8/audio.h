@@ -9,6 +9,11 @@
 extern "C" {
 #endif
 
+/** Load FFmpeg's libraries now, not at the first call that needs them: 20 to 60 ms, which a program that will need sound can
+ *  spend on another thread while its models load. Never required; any thread, any number of times. WAV is written without them.
+ *  returns M8_OK, M8_E_UNSUPPORTED (not installed, or too old). */
+M8_API m8_status m8_audio_load(m8_error *err);
+
 typedef struct m8_decode_opts {
     int rate;     /* Hz of the result; 0: 16000 */
     double max_s; /* longer sound is cut there; 0: 60 */

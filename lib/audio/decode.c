@@ -15,6 +15,7 @@
 enum {
     RATE_LOW = 8000, RATE_HIGH = 384000, MAX_CHANNELS = 64,
     IDLE_PACKETS = 20000,        /* in a row, that give no sound */
+    MAX_RATES = 4,               /* one behind the other; a filter between odd rates takes up to 150 ms to make */
     BUDGET_TIMES = 64,           /* a source may be read that many times over (an mp4 is not always in order) ... */
     BUDGET_MORE = 64 << 20,      /* ... and then some, for small ones */
     MAX_HOURS = 24,
@@ -36,7 +37,7 @@ struct decoding {
     AVFrame *frame;
     int stream;
     m8__resampler *res; /* NULL before the first frame */
-    int rate_in, rate_out;
+    int rate_in, rate_out, n_rates;
     size_t max_samples;
     float *mono; /* one frame */
     size_t mono_cap;
@@ -124,6 +125,7 @@ static m8_status take_frame(struct decoding *d, m8_error *err)
     if (channels < 1 || channels > MAX_CHANNELS) return m8_fail(err, M8_E_FORMAT, "%d channels", channels);
     m8_status st = M8_OK;
     if (f->sample_rate != d->rate_in) { /* also in the middle of a stream */
+        if (d->n_rates++ == MAX_RATES) return m8_fail(err, M8_E_FORMAT, "the rate changes more than %d times", MAX_RATES);
         st = end_rate(d, err);
         d->rate_in = f->sample_rate;
     }
@@ -143,10 +145,18 @@ static m8_status take_frame(struct decoding *d, m8_error *err)
     return st ? m8_fail(err, st, "decode failed") : M8_OK;
 }
 
+/* Where one ogg opus stream follows another (a chain), FFmpeg hands over the second one's headers as if they were sound. */
+static bool is_opus_header(const struct decoding *d, const AVPacket *pkt)
+{
+    return d->dec->codec_id == AV_CODEC_ID_OPUS && pkt->size >= 8 &&
+           (!memcmp(pkt->data, "OpusHead", 8) || !memcmp(pkt->data, "OpusTags", 8));
+}
+
 /* One packet (NULL: the end) through the decoder. */
 static m8_status decode_packet(struct decoding *d, const AVPacket *pkt, m8_error *err)
 {
     const struct m8__ffmpeg *ff = d->ff;
+    if (pkt && is_opus_header(d, pkt)) return M8_OK;
     int code = ff->avcodec_send_packet(d->dec, pkt);
     if (code < 0 && code != AVERROR_EOF) return m8__ffmpeg_fail(ff, code, M8_E_FORMAT, d->dec->codec->name, err);
     while (!full(d)) {
@@ -194,7 +204,7 @@ static m8_status decode_all(struct decoding *d, m8_error *err)
             damaged = st == M8_E_FORMAT && !at_end(d);
         }
     }
-    if (st == M8_E_NOMEM) return st;
+    if (st && st != M8_E_FORMAT) return st;
     if (!full(d)) {
         m8_status last = decode_packet(d, NULL, NULL); /* what the decoder still holds */
         if (!last || last == M8_E_FORMAT) last = end_rate(d, NULL);
