@@ -55,7 +55,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
     m8_status st = encode(&one, data, data + HEAD, n - HEAD, true);
     if (st != M8_OK && st != M8_E_ARG && st != M8_E_CANCELLED) abort();
     if (!st && encode(&two, data, data + HEAD, n - HEAD, false)) abort();
-    if (!st && (one.bytes.len != two.bytes.len || memcmp(one.bytes.data, two.bytes.data, one.bytes.len))) abort();
+    if (!st && (one.bytes.len != two.bytes.len || (one.bytes.len && memcmp(one.bytes.data, two.bytes.data, one.bytes.len)))) abort();
     m8_buf_finish(&one.bytes);
     m8_buf_finish(&two.bytes);
     return 0;
