@@ -17,9 +17,10 @@ static void to_bf16_avx512(uint16_t *dst, const float *src, int n)
     }
 }
 
-static void quant_row_avx512(int8_t *q, float *d, float *s, int32_t *sum, const float *x, int k)
+static void quant_row_avx512(int8_t *q, int8_t *q2, float *d, float *s, int32_t *sum, const float *x, int k)
 {
     const __m512i size = _mm512_set1_epi32(0x7fffffff);
+    const float most = q2 ? 127 * 256 : 127;
     for (int b = 0; b < k / QBLOCK; b++, q += QBLOCK, x += QBLOCK) {
         __m512 lo = _mm512_loadu_ps(x), hi = _mm512_loadu_ps(x + PANEL);
         __m512i a = _mm512_max_epu32(_mm512_and_si512(_mm512_castps_si512(lo), size), _mm512_and_si512(_mm512_castps_si512(hi), size));
@@ -27,18 +28,28 @@ static void quant_row_avx512(int8_t *q, float *d, float *s, int32_t *sum, const 
         float max = _mm512_cvtss_f32(_mm512_castsi512_ps(_mm512_castsi128_si512(_mm_cvtsi32_si128((int)top))));
         int32_t total = 0;
         if (max >= 0x1p-100f && top < 0x7f800000) {
-            __m512 by = ALL(127 / max);
+            __m512 by = ALL(most / max);
             __m512i l = _mm512_cvtps_epi32(_mm512_mul_ps(lo, by)), h = _mm512_cvtps_epi32(_mm512_mul_ps(hi, by));
+            total = _mm512_reduce_add_epi32(_mm512_add_epi32(l, h));
+            if (q2) { /* the low byte, signed; adding 128 carries its sign into the first digit */
+                _mm_storeu_si128((__m128i *)q2, _mm512_cvtepi32_epi8(l));
+                _mm_storeu_si128((__m128i *)(q2 + PANEL), _mm512_cvtepi32_epi8(h));
+                l = _mm512_srai_epi32(_mm512_add_epi32(l, _mm512_set1_epi32(128)), 8);
+                h = _mm512_srai_epi32(_mm512_add_epi32(h, _mm512_set1_epi32(128)), 8);
+            }
             _mm_storeu_si128((__m128i *)q, _mm512_cvtepi32_epi8(l));
             _mm_storeu_si128((__m128i *)(q + PANEL), _mm512_cvtepi32_epi8(h));
-            total = _mm512_reduce_add_epi32(_mm512_add_epi32(l, h));
-            d[b] = max / 127;
+            d[b] = max / most;
         } else {
             _mm256_storeu_si256((__m256i *)q, _mm256_setzero_si256());
+            if (q2)
+                _mm256_storeu_si256((__m256i *)q2, _mm256_setzero_si256());
             d[b] = top < 0x7f800000 ? 0 : max;
         }
         sum[b] = total;
         s[b] = d[b] * (float)total;
+        if (q2)
+            q2 += QBLOCK;
     }
 }
 
