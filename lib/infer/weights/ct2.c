@@ -60,7 +60,8 @@ m8_status m8__read_ct2(m8__weights *w, cursor c, m8_error *err)
     for (uint32_t i = 0; i < n && !st; i++) st = read_variable(w, &c, err);
     if (!st) st = m8__index(w, err);
     uint32_t n_aliases = st ? 0 : m8__u32(&c);
-    if (n_aliases > MAX_ALIASES) return m8_fail(err, M8_E_FORMAT, "%u aliases, expected at most %d", n_aliases, MAX_ALIASES);
+    if (n_aliases > MAX_ALIASES)
+        return m8_fail(err, M8_E_FORMAT, "%u aliases, expected at most %d", n_aliases, MAX_ALIASES);
     for (uint32_t i = 0; i < n_aliases && !st; i++) st = read_alias(w, &c, err);
     if (st) return st;
     if (!c.ok) return m8_fail(err, M8_E_FORMAT, "the file ends before its aliases");

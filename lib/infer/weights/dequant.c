@@ -1,8 +1,6 @@
 /* Every element type as float32. The block layouts are those of ggml (ggml-common.h); tests/unit/infer/dequant.c compares each
  * with what its authors' code gives. In the comments d, m are the block's half-precision scale and minimum, q a small integer. */
-#include <string.h>
-
-#include "weights/weights.h"
+#include "weights/half.h"
 
 static uint16_t u16_at(const uint8_t *p)
 {
@@ -13,7 +11,7 @@ static uint16_t u16_at(const uint8_t *p)
 
 static float half_at(const uint8_t *p)
 {
-    return m8__half_to_float(u16_at(p));
+    return half_to_float(u16_at(p));
 }
 
 /* ---- blocks of 32 ---- */
@@ -73,16 +71,20 @@ static void q8_0(float *y, const uint8_t *b) /* d, 32 signed bytes: d * q */
     for (int j = 0; j < 32; j++) y[j] = (float)(int8_t)b[2 + j] * d;
 }
 
-/* ---- blocks of 256: sub-blocks with small integer scales of their own ---- */
+/* ---- blocks of 256: 16 runs of 16, or 8 of 32, with small integer scales of their own ---- */
+
+/* In Q2_K and Q3_K (and for the high bits of Q6_K) 32 bytes hold half a block, two bits of each byte for each quarter of it: run s
+ * of 16 lies from byte s / 8 * 32 + s % 2 * 16 on, in bits s / 2 % 4 * 2. A loop over a run has fixed shifts and one scale, which
+ * lets compilers make vectors of it: 0.3 ns an element, and 4 with the scale looked up for each. */
 
 static void q2_k(float *y, const uint8_t *b) /* 16 x (4-bit scale, 4-bit minimum), 64 bytes of q, d, m */
 {
     float d = half_at(b + 80), m = half_at(b + 82);
     const uint8_t *scales = b, *q = b + 16;
-    for (int i = 0; i < 256; i++) {
-        int s = scales[i / 16];
-        float ds = d * (float)(s & 15), ms = m * (float)(s >> 4);
-        y[i] = ds * (float)(q[i / 128 * 32 + i % 32] >> (i / 32 % 4 * 2) & 3) - ms;
+    for (int s = 0; s < 16; s++) {
+        float ds = d * (float)(scales[s] & 15), ms = m * (float)(scales[s] >> 4);
+        const uint8_t *from = q + s / 8 * 32 + s % 2 * 16;
+        for (int l = 0; l < 16; l++) y[s * 16 + l] = ds * (float)(from[l] >> (s / 2 % 4 * 2) & 3) - ms;
     }
 }
 
@@ -90,15 +92,14 @@ static void q3_k(float *y, const uint8_t *b) /* 32 bytes of high bits, 64 of q, 
 {
     float d = half_at(b + 108);
     const uint8_t *high = b, *q = b + 32, *scales = b + 96;
-    float ds[16];
     for (int s = 0; s < 16; s++) {
         int low = s < 8 ? scales[s] & 15 : scales[s - 8] >> 4;
-        ds[s] = d * (float)((low | (scales[8 + s % 4] >> (s / 4 * 2) & 3) << 4) - 32);
-    }
-    for (int i = 0; i < 256; i++) {
-        int v = q[i / 128 * 32 + i % 32] >> (i / 32 % 4 * 2) & 3;
-        if (!(high[i % 32] >> (i / 32) & 1)) v -= 4;
-        y[i] = ds[i / 16] * (float)v;
+        float ds = d * (float)((low | (scales[8 + s % 4] >> (s / 4 * 2) & 3) << 4) - 32);
+        const uint8_t *from = q + s / 8 * 32 + s % 2 * 16, *bits = high + s % 2 * 16;
+        for (int l = 0; l < 16; l++) {
+            int v = (from[l] >> (s / 2 % 4 * 2) & 3) + (bits[l] >> (s / 2) & 1) * 4 - 4;
+            y[s * 16 + l] = ds * (float)v;
+        }
     }
 }
 
@@ -142,11 +143,13 @@ static void q5_k(float *y, const uint8_t *b) /* the same with 32 bytes of high b
 static void q6_k(float *y, const uint8_t *b) /* 128 bytes of low nibbles, 64 of high pairs, 16 signed scales, d */
 {
     float d = half_at(b + 208);
-    for (int i = 0; i < 256; i++) {
-        int half = i / 128, quarter = i / 32 % 4, l = i % 32;
-        int low = b[half * 64 + quarter % 2 * 32 + l] >> (quarter / 2 * 4) & 15;
-        int high = b[128 + half * 32 + l] >> (quarter * 2) & 3;
-        y[i] = d * (float)(int8_t)b[192 + i / 16] * (float)((low | high << 4) - 32);
+    for (int s = 0; s < 16; s++) {
+        float ds = d * (float)(int8_t)b[192 + s];
+        const uint8_t *low = b + s / 8 * 64 + s / 2 % 2 * 32 + s % 2 * 16, *high = b + 128 + s / 8 * 32 + s % 2 * 16;
+        for (int l = 0; l < 16; l++) {
+            int v = (low[l] >> (s / 4 % 2 * 4) & 15) | (high[l] >> (s / 2 % 4 * 2) & 3) << 4;
+            y[s * 16 + l] = ds * (float)(v - 32);
+        }
     }
 }
 
@@ -161,7 +164,7 @@ static void plain(float *dst, m8__dtype type, const uint8_t *p, int64_t n)
     break
     switch (type) {
     case DT_F32: memcpy(dst, p, (size_t)n * 4); break;
-    case DT_F16: LOOP(uint16_t, m8__half_to_float(v));
+    case DT_F16: LOOP(uint16_t, half_to_float(v));
     case DT_BF16:
         for (int64_t i = 0; i < n; i++) {
             uint32_t u = (uint32_t)u16_at(p + 2 * i) << 16;

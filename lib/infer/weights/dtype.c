@@ -1,7 +1,5 @@
 /* Element types: names and block sizes, half and bfloat16 conversions. */
-#include "weights/weights.h"
-
-#include <string.h>
+#include "weights/half.h"
 
 static const struct {
     const char *name;
@@ -31,26 +29,9 @@ int m8__dtype_bytes(m8__dtype t)
     return TYPES[t].bytes;
 }
 
-static float from_bits(uint32_t u)
-{
-    float f;
-    memcpy(&f, &u, 4);
-    return f;
-}
-
-static uint32_t to_bits(float f)
-{
-    uint32_t u;
-    memcpy(&u, &f, 4);
-    return u;
-}
-
 float m8__half_to_float(uint16_t h)
 {
-    uint32_t sign = (uint32_t)(h & 0x8000) << 16, rest = h & 0x7fff;
-    if (rest >= 0x7c00) return from_bits(sign | 0x7f800000 | (rest & 0x3ff) << 13); /* infinity, NaN */
-    if (rest >= 0x400) return from_bits(sign | ((rest << 13) + ((127 - 15) << 23)));
-    return from_bits(sign | to_bits((float)rest * 0x1p-24f)); /* subnormal half or zero: a plain float */
+    return half_to_float(h);
 }
 
 uint16_t m8__float_to_half(float f)

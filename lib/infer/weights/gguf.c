@@ -51,7 +51,8 @@ static m8_status read_key(struct meta *key, cursor *c, uint64_t i, m8_error *err
     }
     if (!c->ok) return m8_fail(err, M8_E_FORMAT, "the file ends within key %llu", (unsigned long long)i);
     if (!m8__name_ok(key->name.data, key->name.len))
-        return m8_fail(err, M8_E_FORMAT, "key %llu: its name is empty, too long or not plain UTF-8", (unsigned long long)i);
+        return m8_fail(err, M8_E_FORMAT, "key %llu: its name is empty, too long or not plain UTF-8",
+                       (unsigned long long)i);
     int shown = shown_length(key->name);
     if (element > GGUF_F64 || element == GGUF_ARRAY)
         return m8_fail(err, M8_E_FORMAT, "%.*s: value type %u is unknown", shown, key->name.data, element);
@@ -72,7 +73,8 @@ static int by_key(const void *a, const void *b)
 
 static m8_status read_keys(m8__weights *w, cursor *c, uint64_t n, m8_error *err)
 {
-    if (n > MAX_KEYS) return m8_fail(err, M8_E_LIMIT, "%llu keys, expected at most %d", (unsigned long long)n, MAX_KEYS);
+    if (n > MAX_KEYS)
+        return m8_fail(err, M8_E_LIMIT, "%llu keys, expected at most %d", (unsigned long long)n, MAX_KEYS);
     /* The shortest key has 8 bytes of length, 1 of name, 4 of type, 1 of value. */
     if (n > c->left / 14)
         return m8_fail(err, M8_E_FORMAT, "%llu keys in a file with %zu bytes left", (unsigned long long)n, c->left);
@@ -148,7 +150,8 @@ m8_status m8__read_gguf(m8__weights *w, cursor c, m8_error *err)
     if (!c.ok) return m8_fail(err, M8_E_FORMAT, "the file ends within its header");
     if (version == 0x02000000 || version == 0x03000000)
         return m8_fail(err, M8_E_UNSUPPORTED, "GGUF of the other byte order");
-    if (version != 2 && version != 3) return m8_fail(err, M8_E_UNSUPPORTED, "GGUF version %u, expected 2 or 3", version);
+    if (version != 2 && version != 3)
+        return m8_fail(err, M8_E_UNSUPPORTED, "GGUF version %u, expected 2 or 3", version);
     m8_status st = read_keys(w, &c, n_keys, err);
     if (st) return st;
     if (n > MAX_TENSORS)

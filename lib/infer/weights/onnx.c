@@ -149,9 +149,11 @@ static m8_status add_initializer(m8__weights *w, cursor c, m8_error *err)
     size_t type = 0, n_types = sizeof TYPES / sizeof *TYPES;
     while (type < n_types && TYPES[type].id != t.type) type++;
     if (type == n_types)
-        return m8_fail(err, M8_E_UNSUPPORTED, "%.*s: element type %llu", shown, t.name.data, (unsigned long long)t.type);
+        return m8_fail(err, M8_E_UNSUPPORTED, "%.*s: element type %llu", shown, t.name.data,
+                       (unsigned long long)t.type);
     if (t.n_runs + (t.n_floats != 0) > 1 || (t.floats && TYPES[type].type != DT_F32))
-        return m8_fail(err, M8_E_FORMAT, "%.*s: its values are given twice, or as floats of another type", shown, t.name.data);
+        return m8_fail(err, M8_E_FORMAT, "%.*s: its values are given twice, or as floats of another type", shown,
+                       t.name.data);
     m8_status st = t.n_floats ? collect(w, &t, c, err) : M8_OK;
     if (st) return st;
     return m8__add_tensor(w, t.name, TYPES[type].type, t.n_dims, t.dims, t.values.at, t.values.left, false, err);

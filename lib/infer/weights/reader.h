@@ -22,7 +22,9 @@ uint16_t m8__u16(cursor *c);
 uint32_t m8__u32(cursor *c);
 uint64_t m8__u64(cursor *c);
 
-enum { GGUF_U8, GGUF_I8, GGUF_U16, GGUF_I16, GGUF_U32, GGUF_I32, GGUF_F32, GGUF_BOOL, GGUF_STRING, GGUF_ARRAY, GGUF_U64, GGUF_I64, GGUF_F64 };
+/* GGUF value types, numbered as in the file. */
+enum { GGUF_U8, GGUF_I8, GGUF_U16, GGUF_I16, GGUF_U32, GGUF_I32, GGUF_F32, GGUF_BOOL, GGUF_STRING, GGUF_ARRAY, GGUF_U64,
+       GGUF_I64, GGUF_F64 };
 
 /* A GGUF key: its value lies at at, in the file, and was checked to lie there whole. */
 struct meta {
@@ -64,8 +66,9 @@ static inline int shown_length(m8__view name) /* what of it goes into a message 
 char *m8__copy_name(m8__weights *w, const char *s, size_t n); /* in w->names; NULL: no memory */
 
 /* Add a tensor whose data is have bytes at data (it must need exactly those, or no more than those when at_most). */
-m8_status m8__add_tensor(m8__weights *w, m8__view name, m8__dtype type, uint64_t n_dims, const uint64_t *dims /* slowest first */,
-                         const uint8_t *data, uint64_t have, bool at_most, m8_error *err);
+m8_status m8__add_tensor(m8__weights *w, m8__view name, m8__dtype type, uint64_t n_dims,
+                         const uint64_t *dims /* slowest first */, const uint8_t *data, uint64_t have, bool at_most,
+                         m8_error *err);
 /* Sort the names; refuse equal ones. To be called again when names were changed. */
 m8_status m8__index(m8__weights *w, m8_error *err);
 /* Another name for a tensor; after m8__index. */

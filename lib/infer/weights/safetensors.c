@@ -29,7 +29,8 @@ static m8_status read_tensor(m8__weights *w, const char *name, const json_t *inf
     const json_t *shape = json_object_get(info, "shape"), *place = json_object_get(info, "data_offsets");
     uint64_t dims[4] = { 0 }, from, to;
     size_t rank = json_array_size(shape), type = 0, n_types = sizeof TYPES / sizeof *TYPES;
-    if (!dtype || !json_is_array(shape) || json_array_size(place) != 2 || !number_at(place, 0, &from) || !number_at(place, 1, &to))
+    if (!dtype || !json_is_array(shape) || json_array_size(place) != 2 || !number_at(place, 0, &from) ||
+        !number_at(place, 1, &to))
         return m8_fail(err, M8_E_FORMAT, "%.100s: dtype, shape or data_offsets missing or of the wrong kind", name);
     while (type < n_types && strcmp(dtype, TYPES[type].name)) type++;
     if (type == n_types) return m8_fail(err, M8_E_UNSUPPORTED, "%.100s: element type %.20s", name, dtype);
@@ -39,7 +40,8 @@ static m8_status read_tensor(m8__weights *w, const char *name, const json_t *inf
     if (from > to || to > n_data)
         return m8_fail(err, M8_E_FORMAT, "%.100s: bytes %llu to %llu are not in the file, it holds %llu", name,
                        (unsigned long long)from, (unsigned long long)to, (unsigned long long)n_data);
-    return m8__add_tensor(w, (m8__view){ name, strlen(name) }, TYPES[type].type, rank, dims, data + from, to - from, false, err);
+    return m8__add_tensor(w, (m8__view){ name, strlen(name) }, TYPES[type].type, rank, dims, data + from, to - from,
+                          false, err);
 }
 
 /* Add the tensors of one file, without looking at those there are already. */
@@ -116,7 +118,8 @@ m8_status m8__read_shards(m8__weights *w, cursor c, m8_error *err)
     if (!st) st = m8__index(w, err);
     json_object_foreach ((json_t *)map, name, value) {
         if (!st && !m8__weights_find(w, name))
-            st = m8_fail(err, M8_E_FORMAT, "%.100s: not in %.100s, where the index has it", name, json_string_value(value));
+            st = m8_fail(err, M8_E_FORMAT, "%.100s: not in %.100s, where the index has it", name,
+                         json_string_value(value));
     }
     json_decref(files);
     json_decref(index);

@@ -96,8 +96,8 @@ m8_status m8__add_tensor(m8__weights *w, m8__view name, m8__dtype type, uint64_t
     m8__tensor t = { .type = type, .n_dims = (int)n_dims, .dims = { 1, 1, 1, 1 }, .n = 1, .data = data };
     for (int i = 0; i < t.n_dims; i++) {
         if (!dims[i] || dims[i] > INT64_MAX || __builtin_mul_overflow(t.n, (int64_t)dims[i], &t.n))
-            return m8_fail(err, M8_E_FORMAT, "%.*s: its shape is impossible (dimension %d is %llu)", shown, name.data, i,
-                           (unsigned long long)dims[i]);
+            return m8_fail(err, M8_E_FORMAT, "%.*s: its shape is impossible (dimension %d is %llu)", shown, name.data,
+                           i, (unsigned long long)dims[i]);
         t.dims[i] = (int64_t)dims[i];
     }
     int64_t columns = n_dims ? t.dims[n_dims - 1] : 1, block = m8__dtype_block(type);

@@ -5,7 +5,8 @@
 
 #include "weights/reader.h"
 
-#define MAX_JSON (16u << 20) /* parsed JSON takes many times its length; the header of 2,000 tensors has 300 KB */
+/* Parsed JSON takes up to fifty times its length; the header of 2,000 tensors has 300 KB. */
+#define MAX_JSON (4u << 20)
 #define MAX_DEPTH 64
 
 /* ---- JSON ---- */
@@ -76,8 +77,11 @@ static m8_status read_config(m8__weights *w, m8_error *err)
 static const struct format {
     const char *name;
     m8_status (*read)(m8__weights *w, cursor c, m8_error *err);
-} GGUF = { "gguf", m8__read_gguf }, SAFETENSORS = { "safetensors", m8__read_safetensors }, SHARDS = { "safetensors", m8__read_shards },
-  CT2 = { "ctranslate2", m8__read_ct2 }, ONNX = { "onnx", m8__read_onnx };
+} GGUF = { "gguf", m8__read_gguf },
+  SAFETENSORS = { "safetensors", m8__read_safetensors },
+  SHARDS = { "safetensors", m8__read_shards },
+  CT2 = { "ctranslate2", m8__read_ct2 },
+  ONNX = { "onnx", m8__read_onnx };
 
 static const struct format *sniff(cursor c)
 {
@@ -128,7 +132,7 @@ static m8_status only_file(char **name, const char *dir, const char *end, m8_err
     if (!d) return m8_fail_errno(err, M8_E_IO, "%s", dir);
     m8_status st = M8_OK;
     for (struct dirent *e; !st && (e = readdir(d));) {
-        if (!ends_with(e->d_name, end)) continue;
+        if (e->d_name[0] == '.' || !ends_with(e->d_name, end)) continue;
         if (*name) st = m8_fail(err, M8_E_ARG, "%s: holds more than one *%s, name one", dir, end);
         else if (!(*name = m8_strdup(e->d_name))) st = m8_fail(err, M8_E_NOMEM, "out of memory for a name");
     }
@@ -142,7 +146,8 @@ static m8_status only_file(char **name, const char *dir, const char *end, m8_err
 
 static m8_status pick_file(char **out, const char *dir, m8_error *err)
 {
-    static const char *const NAMES[] = { "model.bin", "*.gguf", "*.onnx", "model.safetensors", "model.safetensors.index.json" };
+    static const char *const NAMES[] = { "model.bin", "*.gguf", "*.onnx", "model.safetensors",
+                                         "model.safetensors.index.json" };
     for (size_t i = 0; i < sizeof NAMES / sizeof *NAMES; i++) {
         char *found = NULL;
         const char *name = NAMES[i];
