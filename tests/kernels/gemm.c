@@ -1,6 +1,7 @@
 /* gemm.c - the four products. The reference is the plain sum in double of what the packed bytes mean. */
 #include <float.h>
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -234,26 +235,53 @@ static void call_gemm(void *arg)
     (*(gemm_fn **)a[0])(a[1]);
 }
 
-/* Limits of one core of the machine that doc/speed.md tells of: half of what both compute, or what one alone can read. */
-static void bench(enum kind kind, gemm_fn *fn)
+/* Limits of one core of the machine that doc/speed.md tells of: half of what both compute, and what one alone can read. */
+static void bench_sums(enum kind kind, gemm_fn *fn)
 {
     static const double peak[] = {[F32] = 241, [BF16] = 490, [Q8] = 1000, [Q4] = 1000};
     static const struct {
         int n, n_out, n_in, taps;
         const char *name;
-    } sizes[] = {{1, 24576, 576, 1, "1 x 576 -> 24576, memory"}, {4, 24576, 576, 1, "4 x 576 -> 24576, memory"},
-                 {1, 576, 576, 1, "1 x 576 -> 576"}, {64, 1536, 576, 1, "64 x 576 -> 1536"}, {512, 2048, 512, 1, "512 x 512 -> 2048"},
-                 {512, 512, 2048, 1, "512 x 2048 -> 512"}, {2048, 32, 32, 3, "2048 x 32 -> 32, 3 taps"}, {512, 64, 64, 7, "512 x 64 -> 64, 7 taps"}};
+    } sizes[] = {{1, 576, 576, 1, "1 x 576 -> 576"},
+                 {8, 1536, 576, 1, "8 x 576 -> 1536"},
+                 {64, 1536, 576, 1, "64 x 576 -> 1536"},
+                 {512, 2048, 512, 1, "512 x 512 -> 2048"},
+                 {512, 512, 2048, 1, "512 x 2048 -> 512"},
+                 {2048, 32, 32, 3, "2048 x 32 -> 32, 3 taps"},
+                 {512, 64, 64, 7, "512 x 64 -> 64, 7 taps"}};
     for (size_t s = 0; s < sizeof sizes / sizeof *sizes; s++) {
         struct job j = make(kind, sizes[s].n, sizes[s].n_out, sizes[s].n_in, sizes[s].taps, 1, 1);
         if (j.kind != F32 && j.kind != BF16)
             j.g.x = &j.xq;
         j.g.add = 0;
         void *arg[] = {&fn, &j.g};
-        if (sizes[s].n <= 4 && sizes[s].n_out > 4096)
-            check_bench(sizes[s].name, call_gemm, arg, (double)j.g.panel * j.panels, "GB/s   ", 39);
-        else
-            check_bench(sizes[s].name, call_gemm, arg, 2.0 * j.g.n * j.k * j.g.n_out, "GFLOP/s", peak[kind]);
+        check_bench(sizes[s].name, call_gemm, arg, 2.0 * j.g.n * j.k * j.g.n_out, "GFLOP/s", peak[kind]);
+        free_job(&j);
+        check_let_go();
+    }
+}
+
+/* Few rows and 128 MiB of weights: the panels of a small job again and again. */
+static void bench_memory(enum kind kind, gemm_fn *fn)
+{
+    for (int n = 1; n <= 4; n++) {
+        struct job j = make(kind, n, 160, 576, 1, 1, 1);
+        if (j.kind != F32 && j.kind != BF16)
+            j.g.x = &j.xq;
+        int panels = (int)((128u << 20) / j.g.panel);
+        char *w = check_mem(j.g.panel * panels);
+        for (int p = 0; p < panels; p++)
+            memcpy(w + p * j.g.panel, (const char *)j.g.w + p % 9 * j.g.panel, j.g.panel);
+        j.g.w = w;
+        j.g.n_out = panels * PANEL;
+        j.g.ldy = j.g.n_out;
+        j.g.y = check_mem((size_t)n * j.g.n_out * 4);
+        j.g.bias = NULL;
+        j.g.add = 0;
+        char name[32];
+        snprintf(name, sizeof name, "%d x 576, from memory", n);
+        void *arg[] = {&fn, &j.g};
+        check_bench(name, call_gemm, arg, (double)j.g.panel * panels, "GB/s   ", 39);
         free_job(&j);
         check_let_go();
     }
@@ -262,7 +290,8 @@ static void bench(enum kind kind, gemm_fn *fn)
 static void check_one(enum kind kind, gemm_fn *fn)
 {
     if (check_benching) {
-        bench(kind, fn);
+        bench_memory(kind, fn);
+        bench_sums(kind, fn);
         return;
     }
     for (int n = 0; n <= 30; n++) /* each tile of rows, by each of panels */

@@ -6,6 +6,12 @@
 #include <string.h>
 
 struct m8__kernels;
+/* vec.c, norm.c and quant.c are also compiled for AVX2, where the compiler makes wider vectors of the same loops. */
+#ifdef M8_PLAIN_AVX2
+#define m8__quant_init m8__quant_avx2_init
+#define m8__vec_init m8__vec_avx2_init
+#define m8__norm_init m8__norm_avx2_init
+#endif
 void m8__gemm_init(struct m8__kernels *k);
 void m8__quant_init(struct m8__kernels *k);
 void m8__vec_init(struct m8__kernels *k);

@@ -23,6 +23,8 @@ static void fill(void)
     for (int f = 0; f <= ALL; f++) {
         m8__kernels_c(&tables[f]);
 #if defined(__x86_64__)
+        if (f & M8_CPU_AVX2)
+            m8__kernels_avx2(&tables[f]);
         if (f & M8_CPU_AVX512)
             m8__kernels_avx512(&tables[f], f);
 #endif

@@ -8,6 +8,8 @@
 #include "kernels/c.h"
 #include "kernels/kernels.h"
 
+#define EACH _Pragma("GCC ivdep") /* dst may be src, but never another part of it */
+
 static inline float exp_c(float x)
 {
     float lo = x < -87.33654f ? -87.33654f : x, c = lo > 88.72283f ? 88.72283f : lo;
@@ -67,13 +69,13 @@ static inline float erf_c(float x)
 
 static void gelu_c(float *dst, const float *src, int n)
 {
-    for (int i = 0; i < n; i++)
+    EACH for (int i = 0; i < n; i++)
         dst[i] = 0.5f * src[i] * (1 + erf_c(src[i] * 0.70710678f));
 }
 
 static void gelu_tanh_c(float *dst, const float *src, int n)
 {
-    for (int i = 0; i < n; i++) { /* x * (1 + tanh(u)) / 2 = x * sigmoid(2u) */
+    EACH for (int i = 0; i < n; i++) { /* x * (1 + tanh(u)) / 2 = x * sigmoid(2u) */
         float x = src[i], u = 0.79788456f * (x + 0.044715f * x * x * x);
         dst[i] = x * sigmoid_c(2 * u);
     }
@@ -81,52 +83,76 @@ static void gelu_tanh_c(float *dst, const float *src, int n)
 
 static void silu_mul_c(float *dst, const float *gate, const float *up, int n)
 {
-    for (int i = 0; i < n; i++)
+    EACH for (int i = 0; i < n; i++)
         dst[i] = gate[i] * sigmoid_c(gate[i]) * up[i];
 }
 
 static void tanh_sigmoid_c(float *dst, const float *a, const float *b, int n)
 {
-    for (int i = 0; i < n; i++)
+    EACH for (int i = 0; i < n; i++)
         dst[i] = tanh_c(a[i]) * sigmoid_c(b[i]);
 }
 
 static void tanh_v_c(float *dst, const float *src, int n)
 {
-    for (int i = 0; i < n; i++)
+    EACH for (int i = 0; i < n; i++)
         dst[i] = tanh_c(src[i]);
 }
 
 static void leaky_c(float *dst, const float *src, int n, float slope)
 {
-    for (int i = 0; i < n; i++)
+    EACH for (int i = 0; i < n; i++)
         dst[i] = src[i] < 0 ? slope * src[i] : src[i];
 }
 
 static void add_c(float *dst, const float *src, int n)
 {
-    for (int i = 0; i < n; i++)
+    EACH for (int i = 0; i < n; i++)
         dst[i] += src[i];
+}
+
+static float max_of(const float *x, int n)
+{
+    float lane[PANEL], max = -HUGE_VALF;
+    int i = 0;
+    for (int l = 0; l < PANEL; l++)
+        lane[l] = max;
+    for (; i + PANEL <= n; i += PANEL)
+        for (int l = 0; l < PANEL; l++)
+            lane[l] = x[i + l] > lane[l] ? x[i + l] : lane[l];
+    for (int l = 0; i + l < n; l++)
+        lane[l] = x[i + l] > lane[l] ? x[i + l] : lane[l];
+    for (int l = 0; l < PANEL; l++)
+        max = lane[l] > max ? lane[l] : max;
+    return max;
+}
+
+static float sum_of(const float *x, int n)
+{
+    float lane[PANEL] = {0};
+    int i = 0;
+    for (; i + PANEL <= n; i += PANEL)
+        for (int l = 0; l < PANEL; l++)
+            lane[l] += x[i + l];
+    for (int l = 0; i + l < n; l++)
+        lane[l] += x[i + l];
+    for (int half = PANEL / 2; half > 0; half /= 2)
+        for (int l = 0; l < half; l++)
+            lane[l] += lane[l + half];
+    return lane[0];
 }
 
 /* Entries of -infinity become 0; a row of nothing else becomes 0 altogether. The sum runs in 16 lanes, joined pairwise. */
 static void softmax_c(float *x, int n, float scale)
 {
-    float max = -HUGE_VALF, lane[PANEL] = {0};
-    for (int i = 0; i < n; i++) {
+    for (int i = 0; i < n; i++)
         x[i] *= scale;
-        max = x[i] > max ? x[i] : max;
-    }
+    float max = max_of(x, n);
     if (max == -HUGE_VALF)
         max = 0; /* all are -infinity or NaN */
     for (int i = 0; i < n; i++)
         x[i] = exp_c(x[i] - max);
-    for (int i = 0; i < n; i++)
-        lane[i % PANEL] += x[i];
-    for (int half = PANEL / 2; half > 0; half /= 2)
-        for (int l = 0; l < half; l++)
-            lane[l] += lane[l + half];
-    float by = lane[0] == 0 ? 0 : 1 / lane[0];
+    float sum = sum_of(x, n), by = sum == 0 ? 0 : 1 / sum;
     for (int i = 0; i < n; i++)
         x[i] *= by;
 }

@@ -2,7 +2,7 @@
  *
  * A tile is R rows by P panels. For a block of 32 inputs each row and panel gets a sum in int32, exact in any order; it becomes a
  * float, exactly too (it is below 2^24), and enters the row's sum by one fused multiply-add (Q4: a second one for m), block by block.
- * One row at a time (decoding) is bound by memory: panels then stream by one after the other, prefetched. */
+ * Few rows (decoding) are bound by memory: panels then stream by one after the other, prefetched; two streams were slower. */
 #include <immintrin.h>
 
 #include "kernels/kernels.h"
@@ -13,7 +13,8 @@
 enum {
     MOST_R = 12,
     MOST_P = 2,
-    AHEAD = 2048 /* bytes to prefetch ahead, for few rows */
+    FEW = 4, /* rows that leave memory the limit */
+    AHEAD = 4096 /* bytes to prefetch then */
 };
 
 INLINE __m512i x4(const int8_t *q) /* 4 bytes, in every lane */
@@ -71,7 +72,7 @@ INLINE void sum_q8(const int R, const int P, __m512 acc[MOST_R][MOST_P], const s
             UNROLL for (int p = 0; p < P; p++) {
                 const struct q8_block *at = (const struct q8_block *)(w + p * panel);
                 wv[p] = _mm512_loadu_si512(at->q[j]);
-                if (R <= 2)
+                if (R <= FEW)
                     _mm_prefetch((const char *)at->q[j] + AHEAD, _MM_HINT_T0);
             }
             UNROLL for (int r = 0; r < R; r++) {
@@ -115,7 +116,7 @@ INLINE void sum_q4(const int R, const int P, __m512 acc[MOST_R][MOST_P], const s
                 __m512i both = _mm512_loadu_si512(at->q[j]);
                 lo[p] = _mm512_and_si512(both, nibble);
                 hi[p] = _mm512_and_si512(_mm512_srli_epi16(both, 4), nibble);
-                if (R <= 2)
+                if (R <= FEW)
                     _mm_prefetch((const char *)at->q[j] + AHEAD, _MM_HINT_T0);
             }
             UNROLL for (int r = 0; r < R; r++) {
@@ -177,7 +178,7 @@ INLINE void rows(const int bits, const int MOST, const int P, const struct m8__g
 INLINE void gemm(const int bits, const struct m8__gemm *g)
 {
     for (int o = 0, panels; o < g->n_out; o += panels * PANEL) {
-        panels = g->n > 1 && g->n_out - o > PANEL ? 2 : 1;
+        panels = g->n > FEW && g->n_out - o > PANEL ? 2 : 1;
         int over = o + panels * PANEL - g->n_out;
         __mmask16 last = (__mmask16)(0xffff >> (over > 0 ? over : 0));
         if (panels == 2)

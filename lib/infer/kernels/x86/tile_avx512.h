@@ -15,7 +15,8 @@ enum { MOST_R = 14, MOST_P = 4 };
 enum tile_kind { TILE_F32, TILE_BF16_DOT, TILE_BF16_FMA };
 enum {
     TILE_STEPS = 2048, /* of k in a block: 4 panels of them are 512 KiB */
-    AHEAD = 1024       /* bytes to prefetch ahead where few rows make memory the limit */
+    FEW = 4,           /* rows that leave memory the limit */
+    AHEAD = 1024       /* bytes to prefetch then */
 };
 #define INLINE static inline __attribute__((always_inline))
 #define UNROLL _Pragma("GCC unroll 16")
@@ -66,7 +67,7 @@ INLINE void tile(enum tile_kind kind, const int R, const int P, const struct ste
             __m512 wv[MOST_P];
             UNROLL for (int p = 0; p < P; p++) {
                 wv[p] = _mm512_loadu_ps(w + p * g->panel);
-                if (R <= 2)
+                if (R <= FEW)
                     _mm_prefetch(w + p * g->panel + AHEAD, _MM_HINT_T0);
             }
             UNROLL for (int r = 0; r < R; r++)
