@@ -163,13 +163,16 @@ static void llama2(struct build *b, const struct m8__chat *c, const message *m, 
         if (!strcmp(m[i].role, "user")) {
             mark_bos(b);
             plain(b, "[INST] ");
+            bool first = true;
             for (size_t k = 0; i == at && k < n; k++) {
                 if (strcmp(m[k].role, "system")) continue;
                 plain(b, "<<SYS>>\n");
                 plain(b, m[k].content);
                 plain(b, "\n<</SYS>>\n\n");
+                first = false;
             }
-            trimmed(b, m[i].content);
+            if (first) trimmed(b, m[i].content);
+            else m8_buf_add(&b->text, m[i].content, trimmed_right(m[i].content));
             plain(b, " [/INST]");
         } else if (!strcmp(m[i].role, "assistant")) {
             plain(b, " ");

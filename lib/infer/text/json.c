@@ -52,7 +52,11 @@ static m8_status read_parts(m8__tokenizer *t, struct m8__json_parts *p, const ch
     return M8_OK;
 }
 
-m8__scan m8__json_over(m8__view v, m8_arena *arena) { return (m8__scan){ .at = v.data, .end = v.data + v.len, .arena = arena }; }
+m8__scan m8__json_over(m8__view v, m8_arena *arena)
+{
+    const char *s = v.len ? v.data : ""; /* absent: no pointer to add to */
+    return (m8__scan){ .at = s, .end = s + v.len, .arena = arena };
+}
 
 /* A token id as written; -1: no integer, or beyond what a vocabulary may have. */
 static long id_of(m8__view v)
@@ -188,6 +192,11 @@ static m8_status make_bpe(m8__tokenizer *t, const struct m8__json_parts *p, m8_e
     const char *name = pretok_name(pre);
     json_decref(pre);
     if (!name) return m8_fail(err, M8_E_UNSUPPORTED, "a pre-tokenizer that is not known here");
+    json_t *norm = p->normalizer.len ? json_loadb(p->normalizer.data, p->normalizer.len, JSON_DECODE_ANY, NULL) : NULL;
+    t->nfc = !strcmp(text_of(norm, "type"), "NFC");
+    bool known = t->nfc || !norm || json_is_null(norm);
+    json_decref(norm);
+    if (!known) return m8_fail(err, M8_E_UNSUPPORTED, "a normalizer that is not known here");
     m8_status st = m8__bpe_new(t, (m8__view){ name, strlen(name) }, err);
     if (!st) st = m8__json_merges(t, m8__bpe_merges(t), p->merges, err);
     if (!st && m8__json_is(p->ignore_merges, "true")) m8__bpe_whole_words(t);

@@ -32,12 +32,16 @@ struct m8__tokenizer {
     char *path;      /* of the file it comes from, in the arena; for error texts */
     struct m8__vocab v;
     int bos, eos, unk;
+    bool nfc;        /* byte-level BPE: text is brought to normal form C first (Qwen) */
     bool has_user;   /* some piece is PIECE_USER: those are cut out first */
     uint8_t user_first[256];        /* first bytes of PIECE_USER */
     uint16_t user_len[64];          /* their different lengths, longest first; 0 ends */
     struct m8__bpe *bpe;            /* one of the two is set */
     struct m8__spm *spm;
 };
+
+/* ---- tokenizer.c: from the bytes of a file, borrowed while it is open */
+m8_status m8__tokenizer_open_bytes(m8__tokenizer **out, const void *data, size_t n, m8_error *err);
 
 /* ---- vocab.c */
 m8_status m8__vocab_init(m8__tokenizer *t, size_t n, m8_error *err); /* n pieces, all PIECE_NORMAL and empty */
@@ -52,6 +56,8 @@ int m8__piece_byte(m8__view text); /* "<0x0A>" -> 10, else -1 */
 int m8__utf8_next(const char *s, size_t n, uint32_t *cp);        /* bytes of the character, 0: not valid UTF-8 there */
 size_t m8__utf8_valid(const char *s, size_t n);                  /* how many leading bytes are valid */
 void m8__utf8_clean(m8_buf *out, const char *s, size_t n);       /* appends, invalid parts as U+FFFD */
+
+m8_status m8__utf8_nfc(m8_buf *out, const char *s, size_t n, m8_error *err); /* appends; s is valid */
 
 /* ---- jsonscan.c: one pass over a large JSON text without building a tree */
 typedef struct m8__scan {

@@ -53,6 +53,7 @@ static m8_status gguf_bpe(m8__tokenizer *t, const m8__weights *w, m8_error *err)
         if (!m8__meta_next_str(&merges, &line)) return m8_fail(err, M8_E_FORMAT, "tokenizer.ggml.merges: expected strings");
         st = m8__merges_line(m8__bpe_merges(t), &t->v, line, err);
     }
+    t->nfc = pre.len == 5 && !memcmp(pre.data, "qwen2", 5);
     if (!st && pre.len >= 6 && (!memcmp(pre.data, "llama-", 6) || !memcmp(pre.data, "llama3", 6))) m8__bpe_whole_words(t);
     return st;
 }
@@ -141,16 +142,26 @@ static m8_status done(m8__tokenizer **out, m8__tokenizer *t, m8_status st, const
     return m8_wrap(err, st, "tokenizer of %s", path);
 }
 
+static m8_status read_bytes(m8__tokenizer *t, const uint8_t *data, size_t n, m8_error *err)
+{
+    return m8__spm_is_model(data, n) ? m8__spm_read(t, data, n, err) : m8__tok_json(t, (const char *)data, n, err);
+}
+
+m8_status m8__tokenizer_open_bytes(m8__tokenizer **out, const void *data, size_t n, m8_error *err)
+{
+    *out = NULL;
+    m8__tokenizer *t = blank(err);
+    if (!t) return M8_E_NOMEM;
+    return done(out, t, read_bytes(t, data, n, err), "memory", err);
+}
+
 m8_status m8__tokenizer_open_file(m8__tokenizer **out, const char *path, m8_error *err)
 {
     *out = NULL;
     m8__tokenizer *t = blank(err);
     if (!t) return M8_E_NOMEM;
     m8_status st = map_file(t, path, err);
-    if (!st && m8__spm_is_model(t->file.data, t->file.size))
-        st = m8__spm_read(t, t->file.data, t->file.size, err);
-    else if (!st)
-        st = m8__tok_json(t, (const char *)t->file.data, t->file.size, err);
+    if (!st) st = read_bytes(t, t->file.data, t->file.size, err);
     return done(out, t, st, path, err);
 }
 
@@ -281,7 +292,10 @@ m8_status m8__encode(const m8__tokenizer *t, m8__ids *out, const char *text, siz
         text = clean.data;
         n = clean.len;
     }
-    m8_status st = n ? encode_clean(t, out, text, n, err) : M8_OK;
+    m8_buf nfc = { 0 };
+    m8_status st = t->nfc && n ? m8__utf8_nfc(&nfc, text, n, err) : M8_OK;
+    if (!st && n) st = encode_clean(t, out, t->nfc ? nfc.data : text, t->nfc ? nfc.len : n, err);
+    m8_buf_finish(&nfc);
     m8_buf_finish(&clean);
     if (!st && out->status) st = m8_fail(err, out->status, "no memory for tokens");
     return st;

@@ -1,5 +1,6 @@
-/* UTF-8: what is whole, what is valid, and U+FFFD for what is not. */
+/* UTF-8: what is whole, what is valid, U+FFFD for what is not, and the normal form C. */
 #include "text/tok.h"
+#include <utf8proc.h>
 
 /* Bytes of the valid character at s (RFC 3629: no overlong forms, no surrogates, nothing above U+10FFFF), or 0. */
 int m8__utf8_next(const char *s, size_t n, uint32_t *cp)
@@ -74,4 +75,19 @@ size_t m8__utf8_whole(const char *s, size_t n)
         if (c < 0x80) return n;
     }
     return n;
+}
+
+m8_status m8__utf8_nfc(m8_buf *out, const char *s, size_t n, m8_error *err)
+{
+    const utf8proc_option_t how = UTF8PROC_STABLE | UTF8PROC_COMPOSE;
+    utf8proc_ssize_t room = utf8proc_decompose((const uint8_t *)s, (utf8proc_ssize_t)n, NULL, 0, how);
+    if (room < 0) return m8_fail(err, M8_E_FORMAT, "%s", utf8proc_errmsg(room));
+    int32_t *cp = m8_malloc(((size_t)room + 1) * sizeof *cp); /* reencode writes a NUL behind the text, in place */
+    if (!cp) return m8_fail(err, M8_E_NOMEM, "no memory to normalise %zu bytes", n);
+    utf8proc_ssize_t len = utf8proc_decompose((const uint8_t *)s, (utf8proc_ssize_t)n, cp, room, how);
+    if (len >= 0) len = utf8proc_reencode(cp, len, how);
+    if (len > 0) m8_buf_add(out, cp, (size_t)len);
+    m8_free(cp);
+    if (len < 0) return m8_fail(err, M8_E_FORMAT, "%s", utf8proc_errmsg(len));
+    return out->status ? m8_fail(err, out->status, "no memory to normalise %zu bytes", n) : M8_OK;
 }

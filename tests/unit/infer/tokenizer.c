@@ -50,7 +50,13 @@ static int check_chats(const m8__chat *c, const m8__tokenizer *t, json_t *chats,
         m8_error err = { 0 };
         if (m8__chat_encode(c, t, &ids, m, n, true, &err)) fail_msg("%s", err.text);
         m8_buf text = { 0 };
-        for (size_t k = 0; k < ids.n; k++) m8_buf_add(&text, t->v.text[ids.data[k]].data, t->v.text[ids.data[k]].len);
+        for (size_t k = 0; k < ids.n; k++) {
+            int id = ids.data[k], state = 1;
+            if (t->bpe && !m8__token_is_control(t, id))
+                m8__decode(t, id, &state, &text);
+            else
+                m8_buf_add(&text, t->v.text[id].data, t->v.text[id].len);
+        }
         if (as_text)
             assert_string_equal(text.data, json_string_value(json_object_get(chat, "text")));
         else if (!same_ids(&ids, json_object_get(chat, "ids"))) {
@@ -145,6 +151,23 @@ static void mistral(void **state)
 static void t5(void **state) { check_file("t5.model", "t5.json", "sp_ids"); }
 static void t5_json(void **state) { check_file("t5-tokenizer.json", "t5.json", "sp_ids"); }
 
+static void llama3(void **state) { check_file("bpe-small-llama3-tokenizer.json", "bpe-small-llama3.json", "ids"); }
+static void qwen2(void **state) { check_file("bpe-small-qwen2-tokenizer.json", "bpe-small-qwen2.json", "ids"); }
+
+/* Conversations as Jinja renders the published templates. */
+static void templates(void **state)
+{
+    m8__tokenizer *t;
+    m8_error err = { 0 };
+    if (m8__tokenizer_open_file(&t, data_path("bpe-small-llama3-tokenizer.json"), &err)) fail_msg("%s", err.text);
+    assert_string_equal(m8__chat_name(m8__chat_find(t, NULL)), "llama3");
+    static const char *const families[] = { "llama3", "llama2", "zephyr" };
+    json_t *chats = load_json("chats-text.json");
+    for (int i = 0; i < 3; i++) assert_int_equal(check_chats(m8__chat_named(families[i]), t, chats, families[i], true), 6);
+    json_decref(chats);
+    m8__tokenizer_close(t);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -154,6 +177,9 @@ int main(void)
         cmocka_unit_test(mistral),
         cmocka_unit_test(t5),
         cmocka_unit_test(t5_json),
+        cmocka_unit_test(llama3),
+        cmocka_unit_test(qwen2),
+        cmocka_unit_test(templates),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
