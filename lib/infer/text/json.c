@@ -29,7 +29,8 @@ static void read_members(m8__scan *s, struct m8__json_parts *p, bool in_model)
         s->status = s->status ? s->status : M8_E_FORMAT;
         return;
     }
-    for (int c; (c = m8__scan_next(s)) == 's';) {
+    int c;
+    while ((c = m8__scan_next(s)) == 's') {
         m8__view key = s->text;
         if (!in_model && m8__json_is(key, "model")) {
             read_members(s, p, true); /* once: below, in_model holds */
@@ -40,7 +41,7 @@ static void read_members(m8__scan *s, struct m8__json_parts *p, bool in_model)
             if (want[i].in_model == in_model && m8__json_is(key, want[i].key)) *(m8__view *)((char *)p + want[i].at) = value;
         }
     }
-    if (s->at == s->end && s->end[-1] != '}' && !s->status) s->status = M8_E_FORMAT;
+    if (c != '}' && !s->status) s->status = M8_E_FORMAT;
 }
 
 static m8_status read_parts(m8__tokenizer *t, struct m8__json_parts *p, const char *data, size_t n, m8_error *err)
@@ -160,7 +161,19 @@ m8_status m8__json_merges(m8__tokenizer *t, struct m8__merges *to, m8__view merg
 
 /* ---- what cuts text into words: the families of pretok.c in tokenizer.json's terms */
 
-static const char *text_of(const json_t *o, const char *key)
+m8_status m8__json_tree(json_t **out, m8__view v, m8_error *err)
+{
+    *out = NULL;
+    if (!v.len || m8__json_is(v, "null")) return M8_OK;
+    json_error_t e;
+    *out = json_loadb(v.data, v.len, JSON_DECODE_ANY, &e);
+    if (*out) return M8_OK;
+    /* where jansson itself has no memory, some of its ways out leave no text */
+    if (json_error_code(&e) == json_error_out_of_memory || !e.text[0]) return m8_fail(err, M8_E_NOMEM, "no memory for its settings");
+    return m8_fail(err, M8_E_FORMAT, "not a tokenizer.json: %s", e.text);
+}
+
+const char *m8__json_text(const json_t *o, const char *key)
 {
     const char *s = json_string_value(json_object_get(o, key));
     return s ? s : "";
@@ -169,35 +182,35 @@ static const char *text_of(const json_t *o, const char *key)
 static const char *pretok_name(const json_t *p)
 {
     const json_t *first = p, *second = NULL;
-    if (!strcmp(text_of(p, "type"), "Sequence")) {
+    if (!strcmp(m8__json_text(p, "type"), "Sequence")) {
         const json_t *list = json_object_get(p, "pretokenizers");
         first = json_array_get(list, 0);
         second = json_array_get(list, 1);
         if (json_array_size(list) > 2) return NULL;
     }
     const json_t *level = second ? second : first;
-    if (strcmp(text_of(level, "type"), "ByteLevel") || json_is_true(json_object_get(level, "add_prefix_space"))) return NULL;
+    if (strcmp(m8__json_text(level, "type"), "ByteLevel") || json_is_true(json_object_get(level, "add_prefix_space"))) return NULL;
     bool regex = !json_is_false(json_object_get(level, "use_regex"));
     if (!second) return regex ? "gpt2" : NULL;
-    const char *type = text_of(first, "type");
+    const char *type = m8__json_text(first, "type");
     if (!strcmp(type, "Digits") && json_is_true(json_object_get(first, "individual_digits")) && regex) return "smollm";
-    if (!strcmp(type, "Split") && !regex && !strcmp(text_of(first, "behavior"), "Isolated"))
-        return m8__pretok_by_pattern(text_of(json_object_get(first, "pattern"), "Regex"));
+    if (!strcmp(type, "Split") && !regex && !strcmp(m8__json_text(first, "behavior"), "Isolated"))
+        return m8__pretok_by_pattern(m8__json_text(json_object_get(first, "pattern"), "Regex"));
     return NULL;
 }
 
 static m8_status make_bpe(m8__tokenizer *t, const struct m8__json_parts *p, m8_error *err)
 {
-    json_t *pre = p->pre_tokenizer.len ? json_loadb(p->pre_tokenizer.data, p->pre_tokenizer.len, JSON_DECODE_ANY, NULL) : NULL;
+    json_t *pre = NULL, *norm = NULL;
+    m8_status st = m8__json_tree(&pre, p->pre_tokenizer, err);
+    if (!st) st = m8__json_tree(&norm, p->normalizer, err);
     const char *name = pretok_name(pre);
+    t->nfc = !strcmp(m8__json_text(norm, "type"), "NFC");
+    if (!st && !name) st = m8_fail(err, M8_E_UNSUPPORTED, "a pre-tokenizer that is not known here");
+    if (!st && norm && !t->nfc) st = m8_fail(err, M8_E_UNSUPPORTED, "a normalizer that is not known here");
     json_decref(pre);
-    if (!name) return m8_fail(err, M8_E_UNSUPPORTED, "a pre-tokenizer that is not known here");
-    json_t *norm = p->normalizer.len ? json_loadb(p->normalizer.data, p->normalizer.len, JSON_DECODE_ANY, NULL) : NULL;
-    t->nfc = !strcmp(text_of(norm, "type"), "NFC");
-    bool known = t->nfc || !norm || json_is_null(norm);
     json_decref(norm);
-    if (!known) return m8_fail(err, M8_E_UNSUPPORTED, "a normalizer that is not known here");
-    m8_status st = m8__bpe_new(t, (m8__view){ name, strlen(name) }, err);
+    if (!st) st = m8__bpe_new(t, (m8__view){ name, strlen(name) }, err);
     if (!st) st = m8__json_merges(t, m8__bpe_merges(t), p->merges, err);
     if (!st && m8__json_is(p->ignore_merges, "true")) m8__bpe_whole_words(t);
     return st;

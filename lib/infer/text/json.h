@@ -12,6 +12,9 @@ struct m8__json_parts {
 
 bool m8__json_is(m8__view v, const char *s);
 m8__scan m8__json_over(m8__view v, m8_arena *arena);
+/* The tree of a small part, new (json_decref); NULL where it is absent or null. */
+m8_status m8__json_tree(json_t **out, m8__view v, m8_error *err);
+const char *m8__json_text(const json_t *o, const char *key); /* "" where there is none */
 m8_status m8__json_damaged(const m8__scan *s, m8_error *err);
 
 /* fn is called for each token: of "vocab" {"text": id, ...}, of "added_tokens". Texts last as long as arena (NULL: escapes as written). */

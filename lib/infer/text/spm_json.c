@@ -6,12 +6,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const char *text_of(const json_t *o, const char *key)
-{
-    const char *s = json_string_value(json_object_get(o, key));
-    return s ? s : "";
-}
-
 static int sextet(char c)
 {
     return c >= 'A' && c <= 'Z' ? c - 'A' : c >= 'a' && c <= 'z' ? c - 'a' + 26 : c >= '0' && c <= '9' ? c - '0' + 52 : c == '+' ? 62
@@ -38,8 +32,8 @@ static m8_status base64(m8__tokenizer *t, const char *s, m8__view *out, m8_error
 static m8_status one_step(m8__tokenizer *t, const json_t *step, m8_error *err)
 {
     struct m8__spm *s = t->spm;
-    const char *type = text_of(step, "type");
-    if (!strcmp(type, "Precompiled")) return base64(t, text_of(step, "precompiled_charsmap"), &s->charsmap, err);
+    const char *type = m8__json_text(step, "type");
+    if (!strcmp(type, "Precompiled")) return base64(t, m8__json_text(step, "precompiled_charsmap"), &s->charsmap, err);
     if (!strcmp(type, "Prepend")) {
         s->dummy_prefix = true;
     } else if (!strcmp(type, "Metaspace")) {
@@ -49,8 +43,8 @@ static m8_status one_step(m8__tokenizer *t, const json_t *step, m8_error *err)
         s->strip = true;
     } else if (!strcmp(type, "Replace")) {
         const json_t *pattern = json_object_get(step, "pattern");
-        if (!strcmp(text_of(pattern, "Regex"), " {2,}")) s->strip = true;
-        else if (strcmp(text_of(pattern, "String"), " ")) return m8_fail(err, M8_E_UNSUPPORTED, "a normaliser that replaces \"%s\"", text_of(pattern, "String"));
+        if (!strcmp(m8__json_text(pattern, "Regex"), " {2,}")) s->strip = true;
+        else if (strcmp(m8__json_text(pattern, "String"), " ")) return m8_fail(err, M8_E_UNSUPPORTED, "a normaliser that replaces \"%s\"", m8__json_text(pattern, "String"));
     } else {
         return m8_fail(err, M8_E_UNSUPPORTED, "the step \"%s\" before cutting text", type);
     }
@@ -60,13 +54,13 @@ static m8_status one_step(m8__tokenizer *t, const json_t *step, m8_error *err)
 /* A normalizer or pre_tokenizer: a step or a sequence of them. */
 static m8_status steps(m8__tokenizer *t, m8__view text, const char *list, m8_error *err)
 {
-    if (!text.len || m8__json_is(text, "null")) return M8_OK;
-    json_t *o = json_loadb(text.data, text.len, JSON_DECODE_ANY, NULL);
-    m8_status st = o ? M8_OK : m8_fail(err, M8_E_FORMAT, "not a tokenizer.json: damaged JSON");
-    if (!st && !strcmp(text_of(o, "type"), "Sequence")) {
+    json_t *o;
+    m8_status st = m8__json_tree(&o, text, err);
+    if (!o) return st;
+    if (!strcmp(m8__json_text(o, "type"), "Sequence")) {
         const json_t *all = json_object_get(o, list);
         for (size_t i = 0; !st && i < json_array_size(all); i++) st = one_step(t, json_array_get(all, i), err);
-    } else if (!st) {
+    } else {
         st = one_step(t, o, err);
     }
     json_decref(o);

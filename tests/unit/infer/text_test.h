@@ -83,7 +83,7 @@ static inline bool decodes_to(const m8__tokenizer *t, const m8__ids *ids, const 
         m8__decode(t, ids->data[i], &state, &held);
         size_t whole = m8__utf8_whole(held.data ? held.data : "", held.len);
         m8_buf_add(&all, held.data, whole);
-        memmove(held.data, held.data + whole, held.len - whole);
+        if (held.len) memmove(held.data, held.data + whole, held.len - whole);
         held.len -= whole;
         if (held.len > 3) fail_msg("%zu bytes held back", held.len);
     }
