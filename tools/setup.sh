@@ -5,7 +5,7 @@ die() { say "$*"; exit 1; }
 
 # What the program is built from, and what it fetches models with.
 build_packages='gcc libc6-dev meson ninja-build pkgconf libjansson-dev libcurl4-openssl-dev libavformat-dev libavcodec-dev
-    libavutil-dev libswresample-dev libpcre2-dev libutf8proc-dev libespeak-ng-dev libssl-dev libzip-dev python3-pip ca-certificates'
+    libavutil-dev libswresample-dev libpcre2-dev libutf8proc-dev libespeak-ng-dev libssl-dev libzip-dev zlib1g-dev python3-pip ca-certificates'
 
 # need PACKAGE...: installs those that are missing; asks nothing, and needs no network when none is.
 need() {
@@ -42,5 +42,5 @@ build() {
         printf '%s\n' "$*" >"$folder.options"
     fi
     ninja -C "$folder" -n $targets 2>/dev/null | grep -q 'no work to do' || say "building $folder"
-    ninja -C "$folder" $targets >"$folder.log" 2>&1 </dev/null || { grep -v '^\[' "$folder.log" | tail -n 60 >&2; return 1; }
+    ninja -C "$folder" $targets >"$folder.log" 2>&1 </dev/null || { sed -n '/^FAILED/,$p' "$folder.log" | tail -n 60 >&2; return 1; }
 }

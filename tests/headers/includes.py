@@ -10,7 +10,7 @@ MAY = {
     "include/m8": (r"base", r"$^"),
     "lib/base": (r"base", r"$^"),
     "lib/audio": (r"base|audio", r"libav(codec|format|util)/.*|libswresample/.*|dlfcn\.h"),
-    "lib/infer": (r"base|infer", r"jansson\.h"),
+    "lib/infer": (r"base|infer", r"jansson\.h|zlib\.h"),
     "lib/infer/text": (r"base|infer", r"jansson\.h|pcre2\.h|utf8proc\.h|espeak-ng/.*"),
     "lib/hub": (r"base|hub", r"jansson\.h|curl/.*|openssl/.*|zip\.h"),
     "app": (r".*", r"jansson\.h"),
