@@ -86,9 +86,12 @@ static const struct format {
 static const struct format *sniff(cursor c)
 {
     if (c.left >= 4 && !memcmp(c.at, "GGUF", 4)) return &GGUF;
+    /* safetensors begins with the length of its header, whose first byte may be anything, '{' and 8 too; its last is 0, which
+     * neither text nor ONNX has there. */
+    if (c.left >= 9 && c.at[8] == '{' && !c.at[7]) return &SAFETENSORS;
     if (c.left && c.at[0] == '{') return &SHARDS;
-    if (c.left >= 9 && c.at[8] == '{') return &SAFETENSORS; /* behind the header's length */
-    if (c.left >= 6 && c.at[0] <= 16 && !c.at[1] && !c.at[2] && !c.at[3]) return &CT2; /* a small version number */
+    /* CTranslate2: a small version number */
+    if (c.left >= 6 && c.at[0] && c.at[0] <= 16 && !c.at[1] && !c.at[2] && !c.at[3]) return &CT2;
     if (c.left && c.at[0] == 0x08) return &ONNX; /* field 1, ir_version, as every exporter writes first */
     return NULL;
 }

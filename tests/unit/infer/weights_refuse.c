@@ -149,8 +149,10 @@ static void test_safetensors(void **state)
     static const struct refusal CASES[] = {
         OK(ST(T("a", "F32", "[4]", "[0,16]"))),
         OK(ST("\"__metadata__\":{\"format\":\"pt\"}," T("a", "F32", "[2]", "[8,16]") "," T("b", "I64", "[]", "[0,8]"))),
-        BAD("8:0x8000000000000000 '{}'", "a header of 9223372036854775808"),
-        BAD("8:-1 '{}'", "a header of 18446744073709551615"),
+        BAD("8:0x8000000000000000 '{}'", "neither GGUF"),
+        BAD("8:-1 '{}'", "neither GGUF"),
+        BAD("8:0xffffffffffffff '{}'", "a header of 72057594037927935"),
+        { "8:0x1000000 '{}' *0x1000000", M8_E_LIMIT, "16777216 bytes of JSON" },
         BAD("8:3 '{}'", "a header of 3"),
         BAD("h{'{'}", "JSON"),
         BAD("h{'{\"a\":1}'}", "a: dtype, shape"),
@@ -262,6 +264,11 @@ static void test_onnx(void **state)
 
 static void test_sniff(void **state)
 {
+    char header[256]; /* of 123 bytes: the file begins with '{' */
+    snprintf(header, sizeof header, "8:123 '{}%121s'", "");
+    check_refusals(&(struct refusal)OK(header), 1);
+    check_refusals(&(struct refusal)OK("f1=8 f2{'abcd{'} f7{" F("a") "} f8{f2=15}"), 1); /* '{' at byte 8 */
+
     static const struct refusal CASES[] = {
         BAD("'hello world'", "neither GGUF"),
         BAD("'PK' x0304 *20", "neither GGUF"),
