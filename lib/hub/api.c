@@ -83,7 +83,7 @@ m8_status m8__api_revision(const char *data, size_t n, char commit[41], char ***
     *n_files = 0;
     json_error_t why;
     json_t *j = json_loadb(data, n, 0, &why);
-    if (!j && json_error_code(&why) == json_error_out_of_memory) return m8_fail(err, M8_E_NOMEM, "out of memory");
+    if (!j && (!why.text[0] || json_error_code(&why) == json_error_out_of_memory)) return m8_fail(err, M8_E_NOMEM, "out of memory");
     if (!j) return m8_fail(err, M8_E_FORMAT, "the hub's reply is not JSON: %s", why.text);
     const char *sha = json_string_value(json_object_get(j, "sha"));
     const json_t *list = json_object_get(j, "siblings");

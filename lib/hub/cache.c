@@ -87,6 +87,7 @@ m8_status m8__repo_ref(const struct m8__repo *r, const char *revision, char comm
 m8_status m8__repo_set_ref(const struct m8__repo *r, const char *revision, const char *commit, m8_error *err)
 {
     char had[41];
+    if (!m8__name_is_revision(revision)) return m8_fail(err, M8_E_ARG, "%.100s: not a revision", revision);
     if (m8__name_is_commit(revision)) return M8_OK;
     if (!m8__repo_ref(r, revision, had, NULL) && !strcmp(had, commit)) return M8_OK;
     char *path = m8_sprintf("%s/refs/%s", r->dir, revision);

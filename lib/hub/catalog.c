@@ -189,7 +189,9 @@ m8_status m8__catalog_read(struct m8__catalog *c, const char *data, size_t n, m8
     json_error_t why;
     json_t *j = json_loadb(data, n, JSON_REJECT_DUPLICATES, &why);
     m8_status st = M8_OK;
-    if (!j) st = m8_fail(err, json_error_code(&why) == json_error_out_of_memory ? M8_E_NOMEM : M8_E_FORMAT, "catalog: line %d: %s", why.line, why.text);
+    /* jansson tells of most failed allocations by no text at all */
+    if (!j && (!why.text[0] || json_error_code(&why) == json_error_out_of_memory)) st = m8_fail(err, M8_E_NOMEM, "catalog: out of memory");
+    else if (!j) st = m8_fail(err, M8_E_FORMAT, "catalog: line %d: %s", why.line, why.text);
     if (!st) st = only(&r, j, "catalog", "version sets packages models");
     if (!st && json_integer_value(json_object_get(j, "version")) != 1) st = bad(&r, "version", "expected 1");
     if (!st) st = read_packages(&r, json_object_get(j, "packages"));

@@ -35,7 +35,11 @@ static m8_status find_snapshot(const struct m8__repo *r, const struct m8__model 
     memcpy(commit, m->pub.revision, 41);
     m8_status st = check_snapshot(r, m, commit, &why);
     if (!st || st == M8_E_NOMEM) return st ? no_memory(err) : M8_OK;
-    if (!m8__repo_ref(r, "main", main, NULL) && strcmp(main, commit) && !check_snapshot(r, m, main, NULL)) {
+    m8_status other = m8__repo_ref(r, "main", main, NULL);
+    if (!other && !strcmp(main, commit)) other = st;
+    else if (!other) other = check_snapshot(r, m, main, NULL);
+    if (other == M8_E_NOMEM) return no_memory(err);
+    if (!other) {
         memcpy(commit, main, 41);
         return M8_OK;
     }
@@ -69,7 +73,9 @@ static m8_status repo_path(m8_hub *hub, const char *name, char **path, m8_error 
     if (!st && (!slash || !m8__name_is_repo(repo) || (file && !m8__name_is_path(file + 1))))
         st = m8_fail(err, M8_E_ARG, "%.100s: not a model of the catalog, nor a repo (ORG/NAME)", name);
     if (!st) st = m8__repo_init(&r, hub->cache, repo, err);
-    if (!st && m8__repo_ref(&r, "main", commit, NULL)) st = m8_fail(err, M8_E_NOTFOUND, "%.100s is not here", name);
+    if (!st) st = m8__repo_ref(&r, "main", commit, NULL);
+    if (st == M8_E_NOMEM) no_memory(err);
+    else if (st == M8_E_NOTFOUND) m8_fail(err, st, "%.100s is not here", name);
     if (!st) *path = m8__repo_snapshot(&r, commit, file ? file + 1 : NULL);
     if (!st && !*path) st = no_memory(err);
     if (!st && !(file ? m8_is_file(*path) : m8_is_dir(*path))) st = m8_fail(err, M8_E_NOTFOUND, "%.100s is not here", name);
@@ -122,10 +128,10 @@ static m8_status from_cache(struct pull *p, m8_error *err)
         const char *etag = p->m->origins[i].etag;
         char *blob = m8_join_path(p->r.blobs, etag);
         if (!blob) return no_memory(err);
-        if (!m8__repo_check(&p->r, blob, etag, f->size, f->sha256, NULL)) {
-            st = m8__repo_link(&p->r, p->m->pub.revision, f->name, etag, err);
-            if (!st) st = tell_finished(p, i, "cache", err);
-        }
+        m8_status here = m8__repo_check(&p->r, blob, etag, f->size, f->sha256, NULL);
+        if (here == M8_E_NOMEM) st = no_memory(err);
+        if (!here) st = m8__repo_link(&p->r, p->m->pub.revision, f->name, etag, err);
+        if (!here && !st) st = tell_finished(p, i, "cache", err);
         m8_free(blob);
     }
     return st;
@@ -262,15 +268,21 @@ static m8_status list_repo(m8_hub *hub, const char *repo, const char *revision, 
     return st;
 }
 
-static bool all_here(const struct m8__repo *r, const char *commit, const m8_hub_pull_opts *o)
+/* Are all files that were named in the snapshot that the revision stands for? (*here) */
+static m8_status all_here(const struct m8__repo *r, const char *revision, const m8_hub_pull_opts *o, bool *here, m8_error *err)
 {
-    for (size_t i = 0; i < o->n_files; i++) {
+    char commit[41];
+    *here = false;
+    m8_status st = m8__repo_ref(r, revision, commit, NULL);
+    if (st) return st == M8_E_NOMEM ? no_memory(err) : M8_OK;
+    *here = o->n_files > 0;
+    for (size_t i = 0; *here && i < o->n_files; i++) {
         char *path = m8__repo_snapshot(r, commit, o->files[i]);
-        bool here = path && m8_is_file(path);
+        if (!path) return no_memory(err);
+        *here = m8_is_file(path);
         m8_free(path);
-        if (!here) return false;
     }
-    return o->n_files > 0;
+    return M8_OK;
 }
 
 static m8_status pull_repo(m8_hub *hub, const char *repo, const m8_hub_pull_opts *o, m8_error *err)
@@ -285,8 +297,9 @@ static m8_status pull_repo(m8_hub *hub, const char *repo, const m8_hub_pull_opts
     for (size_t i = 0; i < o->n_files; i++)
         if (!m8__name_is_path(o->files[i])) return m8_fail(err, M8_E_ARG, "%.100s: not the name of a file in a repo", o->files[i]);
     st = m8__repo_init(&r, hub->cache, repo, err);
-    bool known = !st && !m8__repo_ref(&r, revision, commit, NULL) && all_here(&r, commit, o);
-    if (!st && known && (hub->offline || m8__name_is_commit(revision))) {
+    bool here = false;
+    if (!st) st = all_here(&r, revision, o, &here, err);
+    if (!st && here && (hub->offline || m8__name_is_commit(revision))) {
         m8__repo_finish(&r);
         return M8_OK;
     }
