@@ -22,8 +22,8 @@ bool m8__name_is_repo(const char *s)
     size_t n = strlen(s);
     if (!n || n > 96 || strstr(s, "..") || strstr(s, "--") || (slash && strchr(slash + 1, '/'))) return false;
     for (size_t i = 0; i < n; i++) {
-        bool first = !i || s + i == slash + 1, last = i + 1 == n || s + i + 1 == slash;
-        if (s + i == slash ? first || last : !is_plain(s[i])) return false;
+        bool first = !i || s[i - 1] == '/', last = i + 1 == n || s[i + 1] == '/';
+        if (s[i] == '/' ? first || last : !is_plain(s[i])) return false;
         if ((first || last) && (s[i] == '.' || s[i] == '-')) return false;
     }
     return true;

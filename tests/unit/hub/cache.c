@@ -22,7 +22,7 @@ static char dir[64];
 
 static int make_dir(void **s)
 {
-    strcpy(dir, "/tmp/m8cacheXXXXXX");
+    strcpy(dir, access("/dev/shm", W_OK) ? "/tmp/m8cacheXXXXXX" : "/dev/shm/m8cacheXXXXXX"); /* an fsync costs nothing there */
     return mkdtemp(dir) ? 0 : -1;
 }
 
@@ -134,7 +134,7 @@ static void test_wheel(void **s)
 {
     struct m8__repo r;
     struct m8__part_file p;
-    static char zeros[1 << 20];
+    static char zeros[1 << 16];
     assert_int_equal(m8__repo_init(&r, dir, "org/name", NULL), M8_OK);
     assert_int_equal(m8__repo_make(&r, NULL), M8_OK);
     assert_int_equal(m8__part_open(&p, &r, SHA, false, NULL), M8_OK);
