@@ -35,7 +35,7 @@ const struct verb verbs[] = {
     { "verify", V_VERIFY, cmd_verify, "DIR", 1, 1, "compare a model with what its original computes",
       "DIR holds a model and expected.safetensors, made by the original implementation; the largest difference of every tensor is printed.",
       "@file", false },
-    { "bench", V_BENCH, cmd_bench, "[asr|llm|tts|e2e]", 0, 1, "measure",
+    { "bench", V_BENCH, cmd_bench, "[asr|llm|tts|e2e [AUDIO|TEXT]]", 0, 2, "measure",
       "Prints one JSON object a line: what, model, threads, median, minimum, unit.", "asr llm tts e2e", false },
     { "docs", V_DOCS, cmd_docs, "man|bash|zsh|fish", 1, 1, "print the man page or a completion", "", "man bash zsh fish", true },
     { 0 },

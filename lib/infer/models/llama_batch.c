@@ -13,7 +13,7 @@
 #include <string.h>
 
 #define UNIT PANEL
-#define MAX_KEPT 8
+#define MAX_KEPT 16
 #define MAX_ROWS 512 /* of one pass */
 #define LOGIT_ROWS 64
 
@@ -114,7 +114,7 @@ static void stand_on_kept(struct llama_batch *b, struct seq *s, const int *ids, 
     int best = 0;
     for (int i = 0; i < b->n_kept; i++) {
         int same = common(b->kept[i]->ids, b->kept[i]->n, ids, n - 1);
-        if (same > best) {
+        if (same > best && b->kept[i]->n_spans < 3) { /* what stands on it can be kept too */
             best = same;
             s->parent = b->kept[i];
         }
@@ -161,7 +161,7 @@ static m8_status find_room(struct llama_batch *b, struct seq *s, int n_prompt, i
 static void keep(struct llama_batch *b, struct seq *s, const int *ids)
 {
     int own = s->span[s->n_spans - 1].n;
-    struct kept *k = own >= UNIT && s->n_spans <= 3 && !s->status ? m8_calloc(1, sizeof *k) : NULL;
+    struct kept *k = own > 0 && !s->status ? m8_calloc(1, sizeof *k) : NULL;
     if (k) k->ids = m8_malloc((size_t)s->done * sizeof *k->ids);
     if (!k || !k->ids || (b->n_kept == MAX_KEPT && !forget_oldest(b))) {
         if (k) m8_free(k->ids);

@@ -1,0 +1,32 @@
+/* One turn of the ball: hear, answer, speak, each beginning as soon as it can. */
+#ifndef APP_TURN_H
+#define APP_TURN_H
+
+#include "ball.h"
+#include "load.h"
+#include "voice.h"
+
+struct turn {
+    /* in: borrowed */
+    m8_model *models[N_ROLES]; /* asr may be NULL where question is given, tts where nothing is to be spoken */
+    struct ball *ball;
+    const char *language;
+    int beam, bit_rate, speaker;
+    double speed;
+    uint64_t seed; /* 0: a new one each turn */
+    m8_audio_format format;
+    void (*heard)(void *user, const char *question); /* as soon as it is known; may be NULL */
+    void *user;
+    char *question; /* in: not NULL when it was written; else out: new, freed by turn_finish */
+    /* out */
+    m8_buf answer;
+    bool owns_question;
+    struct voice_times times;
+    double heard_s, answered_s, first_byte_s, last_byte_s; /* since the start of the turn */
+};
+
+/* pcm: the question's sound at 16 kHz, when it is not written. out gets the encoded answer on another thread; push NULL: no speech. */
+m8_status turn_run(struct turn *t, const m8_pcm *pcm, m8_bytes_sink out, m8_error *err);
+void turn_finish(struct turn *t);
+
+#endif
