@@ -168,7 +168,7 @@ static char *vits_name(m8__weights *w, m8__view node)
     size_t len = 0;
     for (size_t i = 1; i < n; i++) name[len++] = node.data[i] == '/' ? '.' : node.data[i];
     memcpy(name + len, "weight", 6);
-    return m8__copy_name(w, name, len + 6);
+    return m8_arena_strndup(w->names, name, len + 6);
 }
 
 /* Give the weight that this node uses its own name back. */

@@ -63,7 +63,6 @@ static inline int shown_length(m8__view name) /* what of it goes into a message 
 {
     return name.len > 100 ? 100 : (int)name.len;
 }
-char *m8__copy_name(m8__weights *w, const char *s, size_t n); /* in w->names; NULL: no memory */
 
 /* Add a tensor whose data is have bytes at data (it must need exactly those, or no more than those when at_most). */
 m8_status m8__add_tensor(m8__weights *w, m8__view name, m8__dtype type, uint64_t n_dims,

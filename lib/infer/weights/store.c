@@ -59,11 +59,6 @@ bool m8__name_ok(const char *s, size_t n)
     return true;
 }
 
-char *m8__copy_name(m8__weights *w, const char *s, size_t n)
-{
-    return m8_arena_strndup(w->names, s, n);
-}
-
 /* Room for one more element in a list that doubles. */
 static bool grow(void *list, size_t n, size_t *cap, size_t size)
 {
@@ -108,7 +103,7 @@ m8_status m8__add_tensor(m8__weights *w, m8__view name, m8__dtype type, uint64_t
         t.size > have || (t.size != have && !at_most))
         return m8_fail(err, M8_E_FORMAT, "%.*s: %lld elements of %s do not fit the %llu bytes in the file", shown, name.data,
                        (long long)t.n, m8__dtype_name(type), (unsigned long long)have);
-    t.name = m8__copy_name(w, name.data, name.len);
+    t.name = m8_arena_strndup(w->names, name.data, name.len);
     if (!t.name || !grow(&w->tensors, w->n, &w->cap, sizeof *w->tensors)) return no_memory(err);
     w->tensors[w->n++] = t;
     return M8_OK;
@@ -156,7 +151,7 @@ m8_status m8__add_alias(m8__weights *w, m8__view name, const m8__tensor *to, m8_
 {
     if (!m8__name_ok(name.data, name.len))
         return m8_fail(err, M8_E_FORMAT, "the name of an alias is empty, too long or not plain UTF-8");
-    const char *copy = m8__copy_name(w, name.data, name.len);
+    const char *copy = m8_arena_strndup(w->names, name.data, name.len);
     if (!copy || !grow(&w->index, w->n_index, &w->cap_index, sizeof *w->index)) return no_memory(err);
     size_t i = lower_bound(w, copy);
     if (i < w->n_index && !strcmp(w->index[i].name, copy))
