@@ -18,6 +18,16 @@ struct prior {
     int from;
 };
 
+/* Two standard normals (Box & Muller 1958); nn_rng_normal throws the second away. */
+static void normal_pair(nn_rng *g, float x[2])
+{
+    uint64_t bits = nn_rng_next(g);
+    float u = (float)((bits >> 40) + 1) * 0x1p-24f, v = (float)(bits & 0xFFFFFF) * 0x1p-24f;
+    float length = sqrtf(-2 * logf(u)), angle = 6.2831853f * v;
+    x[0] = length * cosf(angle);
+    x[1] = length * sinf(angle);
+}
+
 /* Each frame has its own noise, drawn from the seed and its number: so it's the same in every window. */
 static void prior_row(void *user, int i)
 {
@@ -29,9 +39,14 @@ static void prior_row(void *user, int i)
     if (scale == 0) return;
     nn_rng g;
     nn_rng_seed(&g, p->noise->seed + ((uint64_t)frame + 1) * 0xD1342543DE82EF95u);
-    for (int k = 0; k < c; k++) {
-        float x = p->noise->z ? p->noise->z[(size_t)k * p->plan->n_frames + frame] : nn_rng_normal(&g);
-        z[k] += x * expf(logs[k]) * scale;
+    for (int k = 0; k < c; k += 2) { /* latent channels are even in number */
+        float x[2];
+        if (p->noise->z) {
+            for (int j = 0; j < 2; j++) x[j] = p->noise->z[(size_t)(k + j) * p->plan->n_frames + frame];
+        } else {
+            normal_pair(&g, x);
+        }
+        for (int j = 0; j < 2; j++) z[k + j] += x[j] * expf(logs[k + j]) * scale;
     }
 }
 
@@ -55,18 +70,17 @@ int m8__vits_flow_reach(const struct vits *v)
 static void coupling(nn_run *r, const struct vits *v, const struct vits_coupling *w, nn_t z, const float *speaker)
 {
     m8_arena_mark mark = m8_arena_here(r->arena);
-    int half = v->latent / 2;
-    nn_t h = nn_linear(r, nn_cols(z, w->flipped ? half : 0, half), &w->pre); /* [n, c]  */
-    nn_t skip = nn_zeros(r, h.n, h.c), g = { 0 };
+    int half = v->latent / 2, c = w->pre.n_out;
+    nn_t hs = nn_zeros(r, z.n, 2 * c), h = nn_linear(r, nn_cols(z, w->flipped ? half : 0, half), &w->pre), g = { 0 }; /* hs: [h, skip] */
+    nn_add_to(r, nn_cols(hs, 0, c), h);
     if (speaker) g = nn_linear(r, (nn_t){ (float *)speaker, 1, v->gin, v->gin }, &w->cond);
     for (int i = 0; i < w->n_layers; i++) {
-        nn_t ab = nn_conv(r, h, &w->in[i], (nn_conv_opts){ .pad = v->flow_taps / 2 }); /* [n, 2 c] */
-        if (g.d) nn_add_vec(r, ab, g.d + i * 2 * h.c);
-        nn_t rs = nn_linear(r, nn_tanh_sigmoid(r, ab), &w->res_skip[i]); /* [n, 2 c], the last [n, c] */
+        nn_t ab = nn_conv(r, nn_cols(hs, 0, c), &w->in[i], (nn_conv_opts){ .pad = v->flow_taps / 2 }); /* [n, 2 c] */
+        if (g.d) nn_add_vec(r, ab, g.d + i * 2 * c);
         bool last = i + 1 == w->n_layers;
-        if (!last) nn_add_to(r, h, nn_cols(rs, 0, h.c));
-        nn_add_to(r, skip, last ? rs : nn_cols(rs, h.c, h.c));
+        hs = nn_linear_add(r, nn_tanh_sigmoid(r, ab), &w->res_skip[i], last ? nn_cols(hs, c, c) : hs);
     }
+    nn_t skip = w->n_layers ? hs : nn_cols(hs, c, c);
     nn_add_to(r, nn_cols(z, w->flipped ? 0 : half, half), nn_linear(r, skip, &w->post)); /* post is negated */
     m8_arena_back(r->arena, mark);
 }
@@ -134,25 +148,51 @@ static nn_t cut(nn_t x, int64_t x_from, struct range to)
     return nn_rows(x, (int)(to.from - x_from), (int)(to.end - to.from));
 }
 
+struct mean {
+    nn_t y, part[MOST_KERNELS];
+    int n_parts;
+};
+
+enum { MEAN_BLOCK = 16, MEAN_CHUNK = 4096 }; /* floats */
+
+static void mean_chunk(void *user, int chunk)
+{
+    const struct mean *m = user;
+    size_t at = (size_t)chunk * MEAN_CHUNK, all = (size_t)m->y.n * (size_t)m->y.c, end = at + MEAN_CHUNK < all ? at + MEAN_CHUNK : all;
+    float by = 1.0f / (float)m->n_parts, *y = m->y.d;
+    for (; at + MEAN_BLOCK <= end; at += MEAN_BLOCK) {
+        float sum[MEAN_BLOCK];
+        memcpy(sum, m->part[0].d + at, sizeof sum);
+        for (int k = 1; k < m->n_parts; k++) {
+            for (int i = 0; i < MEAN_BLOCK; i++) sum[i] += m->part[k].d[at + i];
+        }
+        for (int i = 0; i < MEAN_BLOCK; i++) y[at + i] = sum[i] * by;
+    }
+    for (; at < end; at++) {
+        float sum = m->part[0].d[at];
+        for (int k = 1; k < m->n_parts; k++) sum += m->part[k].d[at];
+        y[at] = sum * by;
+    }
+}
+
 /* Mean of the residual blocks. */
 static nn_t blocks(nn_run *r, const struct vits_stage *s, nn_t x)
 {
-    nn_t sum = { 0 };
+    struct mean m = { .n_parts = s->n_kernels };
     for (int i = 0; i < s->n_kernels; i++) {
         const struct vits_block *b = &s->block[i];
-        nn_t y = nn_copy(r, x);
-        m8_arena_mark mark = m8_arena_here(r->arena);
+        nn_t y = x;
         for (int c = 0; c < b->n_convs; c++) {
-            nn_t t = nn_conv(r, y, &b->conv[c], (nn_conv_opts){ .slope = 0.1f, .dilation = b->dilation[c], .pad = b->dilation[c] * (b->taps / 2) });
-            if (b->pairs) t = nn_conv(r, t, &b->second[c], (nn_conv_opts){ .slope = 0.1f, .pad = b->taps / 2 });
-            nn_add_to(r, y, t);
-            m8_arena_back(r->arena, mark);
+            nn_conv_opts o = { .slope = 0.1f, .dilation = b->dilation[c], .pad = b->dilation[c] * (b->taps / 2) };
+            if (!b->pairs) o.residual = y;
+            nn_t t = nn_conv(r, y, &b->conv[c], o);
+            y = b->pairs ? nn_conv(r, t, &b->second[c], (nn_conv_opts){ .slope = 0.1f, .pad = b->taps / 2, .residual = y }) : t;
         }
-        if (i) nn_add_to(r, sum, y);
-        else sum = y;
+        m.part[i] = y;
     }
-    nn_scale_to(r, sum, 1.0f / (float)s->n_kernels);
-    return sum;
+    m.y = nn_new(r, x.n, x.c);
+    nn_each(r, (int)(((size_t)x.n * (size_t)x.c + MEAN_CHUNK - 1) / MEAN_CHUNK), mean_chunk, &m);
+    return m.y;
 }
 
 nn_t m8__vits_decode(nn_run *r, const struct vits *v, const struct vits_plan *plan, nn_t z, int z_from, int from, int n)

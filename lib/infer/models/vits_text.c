@@ -58,6 +58,7 @@ static void attention_chunk(void *user, int chunk)
         .panel = a->w->rel_v.panel, .n_in = n_rel, .taps = 1, .stride = 1, .dilation = 1, .add = 1 });
 }
 
+/* x + attention(x). */
 static nn_t attention(nn_run *r, const struct vits *v, const struct vits_layer *w, nn_t x)
 {
     int h = v->hidden, n_rel = 2 * v->window + 1, cap = (x.n + PANEL - 1) / PANEL * PANEL;
@@ -73,21 +74,18 @@ static nn_t attention(nn_run *r, const struct vits *v, const struct vits_layer *
     struct attention a = { r, v, w, q, rel, out, kv, NULL, (x.n + BLOCK - 1) / BLOCK };
     a.scores = nn_take(r, (size_t)a.blocks * (size_t)v->heads * BLOCK * (size_t)cap * sizeof(float));
     nn_each(r, a.blocks * v->heads, attention_chunk, &a);
-    return nn_linear(r, out, &w->o);
+    return nn_linear_add(r, out, &w->o, x);
 }
 
 static nn_t encode(nn_run *r, const struct vits *v, nn_t x, struct vits_plan *plan)
 {
     for (int i = 0; i < v->n_layers; i++) {
         const struct vits_layer *w = &v->layer[i];
-        nn_t y = attention(r, v, w, x);
-        nn_add_to(r, x, y);
-        x = nn_layer_norm(r, x, w->norm_1.gamma, w->norm_1.beta, EPS);
-        y = nn_conv(r, x, &w->ffn_1, (nn_conv_opts){ .pad = w->ffn_1.taps / 2, .act = NN_RELU });
-        y = nn_conv(r, y, &w->ffn_2, (nn_conv_opts){ .pad = w->ffn_2.taps / 2 });
-        nn_add_to(r, x, y);
-        x = nn_layer_norm(r, x, w->norm_2.gamma, w->norm_2.beta, EPS);
-        if (i == 0) plan->layer_0 = nn_copy(r, x); /* x is updated in place */
+        x = nn_layer_norm(r, attention(r, v, w, x), w->norm_1.gamma, w->norm_1.beta, EPS);
+        nn_t y = nn_conv(r, x, &w->ffn_1, (nn_conv_opts){ .pad = w->ffn_1.taps / 2, .act = NN_RELU });
+        y = nn_conv(r, y, &w->ffn_2, (nn_conv_opts){ .pad = w->ffn_2.taps / 2, .residual = x });
+        x = nn_layer_norm(r, y, w->norm_2.gamma, w->norm_2.beta, EPS);
+        if (i == 0) plan->layer_0 = x;
     }
     return x;
 }
@@ -245,7 +243,7 @@ m8_status m8__vits_plan(nn_run *r, const struct vits *v, const int *ids, int n, 
         const float *e = v->emb + (size_t)ids[i] * v->hidden;
         for (int c = 0; c < v->hidden; c++) x.d[(size_t)i * v->hidden + c] = e[c] * scale;
     }
-    out->emb = nn_copy(r, x);
+    out->emb = x;
     out->hidden = encode(r, v, x, out);
     nn_t stats = nn_linear(r, out->hidden, &v->proj); /* [n, 2 latent] */
     out->m = nn_cols(stats, 0, v->latent);

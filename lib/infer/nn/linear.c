@@ -9,6 +9,7 @@ struct job {
     struct m8__gemm g;    /* the whole product */
     struct xq xq;         /* for the quantised types */
     nn_act act;
+    nn_t residual;        /* added to y while it is in the cache */
     int panels, row_step, panel_step, row_chunks;
 };
 
@@ -50,6 +51,10 @@ static void gemm_chunk(void *user, int chunk)
     }
     if (j->act) {
         for (int i = 0; i < g.n; i++) nn__act(k, g.y + i * g.ldy, g.n_out, j->act);
+    }
+    if (j->residual.d) {
+        const float *to = j->residual.d + (ptrdiff_t)row * j->residual.ld + panel * PANEL;
+        for (int i = 0; i < g.n; i++) k->add(g.y + i * g.ldy, to + i * j->residual.ld, g.n_out);
     }
 }
 
@@ -143,11 +148,11 @@ static bool quantise(nn_run *r, struct xq *xq, nn_t x, int digits)
     return true;
 }
 
-nn_t nn_linear_act(nn_run *r, nn_t x, const nn_w *w, nn_act act)
+static nn_t linear(nn_run *r, nn_t x, const nn_w *w, nn_act act, nn_t residual)
 {
     nn_t y = nn_new(r, x.n, w->n_out);
     if (r->status || !x.n) return y;
-    struct job j = { .r = r, .w = w, .act = act };
+    struct job j = { .r = r, .w = w, .act = act, .residual = residual };
     j.g = (struct m8__gemm){ .y = y.d, .ldy = y.ld, .n = x.n, .n_out = w->n_out, .w = w->data, .panel = w->panel, .n_in = w->n_in,
                              .taps = 1, .stride = 1, .dilation = 1, .bias = w->bias };
     m8_arena_mark mark = m8_arena_here(r->arena);
@@ -169,7 +174,9 @@ nn_t nn_linear_act(nn_run *r, nn_t x, const nn_w *w, nn_act act)
     return y;
 }
 
-nn_t nn_linear(nn_run *r, nn_t x, const nn_w *w) { return nn_linear_act(r, x, w, NN_NONE); }
+nn_t nn_linear(nn_run *r, nn_t x, const nn_w *w) { return linear(r, x, w, NN_NONE, (nn_t){0}); }
+nn_t nn_linear_act(nn_run *r, nn_t x, const nn_w *w, nn_act act) { return linear(r, x, w, act, (nn_t){0}); }
+nn_t nn_linear_add(nn_run *r, nn_t x, const nn_w *w, nn_t to) { return linear(r, x, w, NN_NONE, to); }
 
 nn_t nn_conv(nn_run *r, nn_t x, const nn_w *w, nn_conv_opts o)
 {
@@ -189,7 +196,7 @@ nn_t nn_conv(nn_run *r, nn_t x, const nn_w *w, nn_conv_opts o)
     if (bf16) c.bf16 = (uint16_t *)padded;
     else c.f32 = (float *)padded;
     convert(&c);
-    struct job j = { .r = r, .w = w, .act = o.act };
+    struct job j = { .r = r, .w = w, .act = o.act, .residual = o.residual };
     j.g = (struct m8__gemm){ .y = y.d, .ldy = y.ld, .x = padded, .ldx = ld, .n = n, .n_out = w->n_out, .w = w->data, .panel = w->panel,
                              .n_in = ld, .taps = w->taps, .stride = stride, .dilation = dilation, .bias = w->bias };
     run(&j);

@@ -88,12 +88,14 @@ typedef enum nn_act { NN_NONE, NN_GELU, NN_GELU_TANH, NN_RELU, NN_TANH } nn_act;
 
 nn_t nn_linear(nn_run *r, nn_t x, const nn_w *w);                 /* [n, n_in] -> [n, n_out]: x W^T + bias */
 nn_t nn_linear_act(nn_run *r, nn_t x, const nn_w *w, nn_act act);
+nn_t nn_linear_add(nn_run *r, nn_t x, const nn_w *w, nn_t to);    /* to + x W^T + bias, in a new matrix */
 /* Convolution over rows with `pad` zero rows before and after: rows out = (n + 2 pad - dilation (taps-1) - 1) / stride + 1.
  * slope > 0: leaky relu of x first. */
 typedef struct nn_conv_opts {
     int stride, dilation, pad; /* 0 counts as 1 for the first two */
     float slope;
     nn_act act;
+    nn_t residual; /* of the result's shape, added to it at the end; or {0} */
 } nn_conv_opts;
 nn_t nn_conv(nn_run *r, nn_t x, const nn_w *w, nn_conv_opts o);
 /* Transposed convolution by nn_load_conv_t's weights: [n, n_in] -> [n * stride, n_out], pad = (k - stride) / 2 rows cut at each end. */

@@ -1,6 +1,6 @@
 /* A real Piper voice (en_US-joe-medium) against ONNX Runtime's numbers (tests/data/vits-real), and what must hold of any voice:
  * sound in windows equals the whole, with any number of threads; a damaged voice or a hostile call is an error. */
-#include <m8/infer.h>
+#include "models/vits.h"
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -39,6 +39,36 @@ static void as_the_original(void **state)
     assert_string_equal(m8_model_family(m), "vits");
     assert_int_equal(m8_speak_rate(m), 22050);
     m8_close(m);
+}
+
+/* Every window of frames by itself, of any size, is the whole's part, bit for bit: flow and generator. */
+static void windows_are_the_whole(void **state)
+{
+    static const int ids[] = { 1, 0, 74, 0, 92, 0, 3, 0, 74, 0, 38, 0, 3, 0, 17, 0, 128, 0, 31, 0, 120, 0, 14, 0, 74, 0, 17, 0, 10, 0, 2 };
+    static const m8_precision precisions[] = { M8_F32, M8_FAST };
+    for (int p = 0; p < 2; p++) {
+        m8_model *m = open_voice(2, precisions[p]);
+        const struct vits *v = m->impl;
+        nn_run *r = m8__vits_take_run(m, NULL);
+        struct vits_noise noise = { .scale = 0.667f, .w = 0.8f, .seed = 3 };
+        struct vits_plan plan;
+        assert_int_equal(m8__vits_plan(r, v, ids, sizeof ids / sizeof *ids, 2, &noise, NULL, &plan), M8_OK);
+        nn_t z = m8__vits_latent(r, v, &plan, &noise, 0, plan.n_frames), whole = m8__vits_decode(r, v, &plan, z, 0, 0, plan.n_frames);
+        assert_int_equal(r->status, M8_OK);
+        for (int from = 0, n = 1; from < plan.n_frames; from += n, n = n * 2 + 1) {
+            int first, end;
+            if (n > plan.n_frames - from) n = plan.n_frames - from;
+            m8__vits_context(v, plan.n_frames, from, n, &first, &end);
+            assert_true(from - first <= 12 && end - (from + n) <= 12);
+            nn_t part = m8__vits_latent(r, v, &plan, &noise, first, end - first);
+            nn_t sound = m8__vits_decode(r, v, &plan, part, first, from, n);
+            assert_int_equal(part.n, end - first);
+            for (int i = 0; i < part.n; i++) assert_memory_equal(part.d + (ptrdiff_t)i * part.ld, z.d + (ptrdiff_t)(first + i) * z.ld, (size_t)z.c * sizeof *z.d);
+            assert_memory_equal(sound.d, whole.d + (size_t)from * v->hop, (size_t)n * v->hop * sizeof *sound.d);
+        }
+        m8__vits_return_run(m, r);
+        m8_close(m);
+    }
 }
 
 struct heard {
@@ -125,7 +155,8 @@ int main(void)
         return 77;
     }
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(as_the_original), cmocka_unit_test(same_with_any_threads), cmocka_unit_test(options),
+        cmocka_unit_test(as_the_original), cmocka_unit_test(windows_are_the_whole),
+        cmocka_unit_test(same_with_any_threads), cmocka_unit_test(options),
     };
     int failed = cmocka_run_group_tests(tests, NULL, NULL);
     m8_free(goldens);
