@@ -155,6 +155,7 @@ m8_status m8__json_merges(m8__tokenizer *t, struct m8__merges *to, m8__view merg
         if (!st) st = m8__merges_add(to, &t->v, left, s.text, err);
         if (!st && m8__scan_next(&s) != ']') st = m8_fail(err, M8_E_FORMAT, "expected each merge to have two parts");
     }
+    if (!st && !s.status) st = m8__merges_flush(to, &t->v, err);
     m8_arena_free(arena);
     return s.status ? m8__json_damaged(&s, err) : st;
 }

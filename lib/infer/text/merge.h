@@ -10,16 +10,25 @@ struct m8__pair {
     uint32_t left, right, out;
 };
 
+struct m8__merge_text {
+    m8__view left, right;
+    uint32_t left_hash, right_hash;
+};
+
 struct m8__merges {
     enum { RANK_PAIRS, RANK_IDS, RANK_SCORES } by;
     struct m8__pair *merge; /* [n] by rank */
     uint32_t *slot;         /* [mask + 1] rank + 1 under the hash of (left, right) */
     uint32_t n, room, mask;
+    struct m8__merge_text waiting[32]; /* added, not yet in the table */
+    uint32_t n_waiting;
 };
 
 m8_status m8__merges_room(struct m8__merges *m, size_t n, m8_error *err); /* room for n pairs; then by is RANK_PAIRS */
+/* Texts must last until the flush. */
 m8_status m8__merges_add(struct m8__merges *m, const struct m8__vocab *v, m8__view left, m8__view right, m8_error *err);
 m8_status m8__merges_line(struct m8__merges *m, const struct m8__vocab *v, m8__view line, m8_error *err); /* "left right" */
+m8_status m8__merges_flush(struct m8__merges *m, const struct m8__vocab *v, m8_error *err); /* after the last one */
 void m8__merges_finish(struct m8__merges *m);
 
 struct m8__sym {

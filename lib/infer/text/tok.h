@@ -48,6 +48,10 @@ m8_status m8__vocab_init(m8__tokenizer *t, size_t n, m8_error *err); /* n pieces
 m8_status m8__vocab_set(m8__tokenizer *t, size_t id, m8__view text, int type, m8_error *err);
 m8_status m8__vocab_index(m8__tokenizer *t, m8_error *err);          /* once all are set: duplicates are refused */
 int m8__vocab_find(const struct m8__vocab *v, const char *s, size_t n); /* -1: no such piece */
+/* The same in steps, for many texts: ask for what finding one will touch, stage 0 its slot, 1 the view there, 2 the text. */
+uint32_t m8__vocab_hash(const char *s, size_t n);
+void m8__vocab_prefetch(const struct m8__vocab *v, uint32_t hash, int stage);
+int m8__vocab_find_hashed(const struct m8__vocab *v, const char *s, size_t n, uint32_t hash);
 /* Length of the user-defined piece that s begins with (the longest), its id in *id; 0: none. */
 size_t m8__vocab_user(const m8__tokenizer *t, const char *s, size_t n, int *id);
 int m8__piece_byte(m8__view text); /* "<0x0A>" -> 10, else -1 */

@@ -53,6 +53,7 @@ static m8_status gguf_bpe(m8__tokenizer *t, const m8__weights *w, m8_error *err)
         if (!m8__meta_next_str(&merges, &line)) return m8_fail(err, M8_E_FORMAT, "tokenizer.ggml.merges: expected strings");
         st = m8__merges_line(m8__bpe_merges(t), &t->v, line, err);
     }
+    if (!st) st = m8__merges_flush(m8__bpe_merges(t), &t->v, err);
     t->nfc = pre.len == 5 && !memcmp(pre.data, "qwen2", 5);
     if (!st && pre.len >= 6 && (!memcmp(pre.data, "llama-", 6) || !memcmp(pre.data, "llama3", 6))) m8__bpe_whole_words(t);
     return st;
