@@ -48,8 +48,9 @@ static int print_model(m8_hub *hub, const m8_hub_model *m, bool json)
     if (st && st != M8_E_NOTFOUND && st != M8_E_HASH) return fail(&err);
     const char *state = !st ? "pulled" : st == M8_E_HASH ? "damaged" : "no";
     if (json) {
-        json_t *j = json_pack("{s:s, s:s, s:s, s:I, s:s, s:s, s:s, s:b, s:s?}", "id", m->id, "role", m->role, "family", m->family, "size", (json_int_t)m->size,
-                              "licence", m->licence, "repo", m->repo, "revision", m->revision, "pulled", !st, "path", path);
+        json_t *j = json_pack("{s:s, s:s, s:s, s:I, s:s, s:s, s:s, s:b, s:s?}", "id", m->id, "role", m->role, "family", m->family,
+                              "size", (json_int_t)m->size, "licence", m->licence, "repo", m->repo, "revision", m->revision,
+                              "pulled", !st, "path", path);
         if (j) json_dumpf(j, stdout, JSON_COMPACT);
         json_decref(j);
         putchar('\n');

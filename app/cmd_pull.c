@@ -43,7 +43,8 @@ int cmd_pull(const struct options *o)
     progress_init(&bar);
     m8_status st = m8_hub_open(&hub, &(m8_hub_opts){ .offline = o->offline }, &err);
     if (!st && is_planned(hub, name))
-        st = m8_fail(&err, M8_E_UNSUPPORTED, "the set %s is not in the catalog yet; name the repos to pull: magic8 pull ORG/NAME [FILE...]", name);
+        st = m8_fail(&err, M8_E_UNSUPPORTED,
+                     "the set %s is not in the catalog yet; name the repos to pull: magic8 pull ORG/NAME [FILE...]", name);
     m8_hub_pull_opts opts = {
         .revision = o->revision, .files = o->n_args > 1 ? (const char *const *)o->args + 1 : NULL,
         .n_files = o->n_args > 1 ? (size_t)o->n_args - 1 : 0, .progress = progress_step, .note = progress_note, .user = &bar,

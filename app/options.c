@@ -35,7 +35,8 @@ static int set_number(struct options *o, const struct opt *p, const char *value)
     bool bad = !*value || *value == ' ';
     if (p->type == OPT_SEED) {
         unsigned long long v = bad || *value == '-' || *value == '+' ? 0 : strtoull(value, &end, 10);
-        if (!end || *end || errno) return fail_usage("--%s: expected a whole number from 0 to 2^64 - 1, not '%.60s'", p->name, value);
+        if (!end || *end || errno)
+            return fail_usage("--%s: expected a whole number from 0 to 2^64 - 1, not '%.60s'", p->name, value);
         *(uint64_t *)((char *)o + p->at) = v;
         return 0;
     }
@@ -47,8 +48,8 @@ static int set_number(struct options *o, const struct opt *p, const char *value)
         v = bad ? 0 : strtod(value, &end);
     }
     if (!end || *end || errno || !isfinite(v) || v < p->min || v > p->max)
-        return fail_usage("--%s: expected a %snumber from %g to %g, not '%.60s'", p->name, p->type == OPT_INT ? "whole " : "", p->min,
-                          p->max, value);
+        return fail_usage("--%s: expected a %snumber from %g to %g, not '%.60s'", p->name, p->type == OPT_INT ? "whole " : "",
+                          p->min, p->max, value);
     if (p->type == OPT_INT) *(int *)((char *)o + p->at) = (int)v;
     else *(double *)((char *)o + p->at) = v;
     return 0;

@@ -56,7 +56,8 @@ static void draw(struct progress *p, const m8_hub_progress *s)
         char per_s[16];
         int n = snprintf(rest, sizeof rest, "  %s/s", size_text(per_s, (int64_t)speed));
         double left = s->total > s->done ? (double)(s->total - s->done) / speed : 0;
-        if (s->total && left < 360000) snprintf(rest + n, sizeof rest - (size_t)n, "  %d:%02d left", (int)left / 60, (int)left % 60);
+        if (s->total && left < 360000)
+            snprintf(rest + n, sizeof rest - (size_t)n, "  %d:%02d left", (int)left / 60, (int)left % 60);
     }
     int width = columns() - 28 - 60;
     double share = s->total ? fmin((double)s->done / (double)s->total, 1) : 0;
@@ -87,7 +88,8 @@ m8_status progress_step(void *user, const m8_hub_progress *s)
         char size[16], name[64];
         progress_clear(p);
         short_name(name, 60, s->file);
-        fprintf(stderr, "%s (%s): %s\n", name, size_text(size, s->total), strcmp(s->source, "cache") ? s->source : "here already");
+        fprintf(stderr, "%s (%s): %s\n", name, size_text(size, s->total),
+                strcmp(s->source, "cache") ? s->source : "here already");
         p->file[0] = 0;
     } else if (p->bar && now - p->drawn_s > 0.09) {
         draw(p, s);

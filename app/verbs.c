@@ -45,13 +45,15 @@ const struct verb verbs[] = {
 #define ROLES (V_ASK | V_LISTEN | V_CHAT | V_SAY | V_VERIFY | V_BENCH)
 
 const struct opt opt_rows[] = {
-    { "model", 'm', OPT_LIST, AT(models), ROLES, "[ROLE=]ID", "model to use: catalog name, hub id or path; ROLE is asr, llm or tts" },
+    { "model", 'm', OPT_LIST, AT(models), ROLES, "[ROLE=]ID",
+      "model to use: catalog name, hub id or path; ROLE is asr, llm or tts" },
     { "output", 'o', OPT_TEXT, AT(output), V_ASK | V_SAY, "FILE", "write speech there; - is standard output" },
     { "bit-rate", 0, OPT_INT, AT(bit_rate), V_ASK | V_SAY, "N", "bits a second of compressed speech (64000)", 8000, 320000 },
     { "speed", 0, OPT_REAL, AT(speed), V_ASK | V_SAY, "X", "2 speaks twice as fast, 0.5 half as fast (1)", 0.25, 4 },
     { "speaker", 0, OPT_INT, AT(speaker), V_ASK | V_SAY, "N", "speaker of a voice that has several (0)", 0, 100000 },
     { "free", 0, OPT_FLAG, AT(free_talk), V_ASK, NULL, "let the model answer in its own words" },
-    { "language", 'l', OPT_TEXT, AT(language), V_ASK | V_LISTEN, "CODE", "language spoken (en, de, ...); otherwise it is detected" },
+    { "language", 'l', OPT_TEXT, AT(language), V_ASK | V_LISTEN, "CODE",
+      "language spoken (en, de, ...); otherwise it is detected" },
     { "prompt", 0, OPT_TEXT, AT(prompt), V_LISTEN, "TEXT", "names and words to expect" },
     { "translate", 0, OPT_FLAG, AT(translate), V_LISTEN, NULL, "translate into English" },
     { "timestamps", 0, OPT_FLAG, AT(timestamps), V_LISTEN, NULL, "print begin and end of each segment" },

@@ -24,7 +24,7 @@ typedef struct m8_hub m8_hub;
 /* Where and how. NULL and 0 are the defaults; the environment variables are those of the hub's own client. */
 typedef struct m8_hub_opts {
     const char *endpoint; /* HF_ENDPOINT, else the hub */
-    const char *cache;    /* HF_HUB_CACHE, else HUGGINGFACE_HUB_CACHE, else HF_HOME/hub, else XDG_CACHE_HOME or ~/.cache and huggingface/hub */
+    const char *cache;    /* HF_HUB_CACHE, else HUGGINGFACE_HUB_CACHE, else HF_HOME/hub, else ~/.cache/huggingface/hub */
     const char *token;    /* HF_TOKEN, else HUGGING_FACE_HUB_TOKEN, else the file HF_TOKEN_PATH or HF_HOME/token; "": none */
     const char *catalog;  /* a file; MAGIC8_CATALOG, else the one compiled in */
     bool offline;         /* cache only; also if HF_HUB_OFFLINE or MAGIC8_OFFLINE is 1 */
@@ -70,7 +70,8 @@ M8_API const m8_hub_model *m8_hub_set_at(const m8_hub *hub, const char *set, siz
 /** Where a model lies, for m8_open(): of a catalog's id its main file or its folder, of a repo ("org/name") its folder, of
  *  "org/name/FILE" that file. What the catalog knows is checked: size always, the SHA-256 when the file has changed since it
  *  was last checked. path is new.
- *  returns M8_OK, M8_E_NOTFOUND (not pulled, or not all of it), M8_E_HASH (pull it again), M8_E_ARG (no such name), M8_E_IO, M8_E_NOMEM. */
+ *  returns M8_OK, M8_E_NOTFOUND (not pulled, or not all of it), M8_E_HASH (pull it again), M8_E_ARG (no such name), M8_E_IO,
+ *  M8_E_NOMEM. */
 M8_API m8_status m8_hub_path(m8_hub *hub, const char *name, char **path, m8_error *err);
 
 /* ---- fetching ----------------------------------------------------------------------------------------------------- */

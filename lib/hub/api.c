@@ -83,7 +83,8 @@ m8_status m8__api_revision(const char *data, size_t n, char commit[41], char ***
     *n_files = 0;
     json_error_t why;
     json_t *j = json_loadb(data, n, 0, &why);
-    if (!j && (!why.text[0] || json_error_code(&why) == json_error_out_of_memory)) return m8_fail(err, M8_E_NOMEM, "out of memory");
+    if (!j && (!why.text[0] || json_error_code(&why) == json_error_out_of_memory))
+        return m8_fail(err, M8_E_NOMEM, "out of memory");
     if (!j) return m8_fail(err, M8_E_FORMAT, "the hub's reply is not JSON: %s", why.text);
     const char *sha = json_string_value(json_object_get(j, "sha"));
     const json_t *list = json_object_get(j, "siblings");
@@ -91,11 +92,13 @@ m8_status m8__api_revision(const char *data, size_t n, char commit[41], char ***
     m8_status st = M8_OK;
     if (!sha || !m8__name_is_commit(sha)) st = m8_fail(err, M8_E_FORMAT, "the hub's reply names no commit");
     if (!st && !json_is_array(list)) st = m8_fail(err, M8_E_FORMAT, "the hub's reply lists no files");
-    if (!st && count > M8__MAX_FILES) st = m8_fail(err, M8_E_LIMIT, "the repo has more than %d files; name those you want", M8__MAX_FILES);
+    if (!st && count > M8__MAX_FILES)
+        st = m8_fail(err, M8_E_LIMIT, "the repo has more than %d files; name those you want", M8__MAX_FILES);
     for (size_t i = 0; !st && i < count; i++) {
         const json_t *name = json_object_get(json_array_get(list, i), "rfilename");
         const char *s = json_string_value(name);
-        if (!s || strlen(s) != json_string_length(name) || !m8__name_is_path(s)) st = m8_fail(err, M8_E_FORMAT, "the hub lists a file with a name that is not allowed");
+        if (!s || strlen(s) != json_string_length(name) || !m8__name_is_path(s))
+            st = m8_fail(err, M8_E_FORMAT, "the hub lists a file with a name that is not allowed");
         else bytes += strlen(s) + 1;
     }
     char **out = st ? NULL : m8_malloc(bytes);
@@ -120,22 +123,30 @@ bool m8__status_passing(int status)
     return status == 408 || status == 429 || status == 500 || status == 502 || status == 503 || status == 504;
 }
 
-m8_status m8__api_fail(const struct m8__reply *r, const char *repo, const char *revision, const char *file, bool with_token, m8_error *err)
+m8_status m8__api_fail(const struct m8__reply *r, const char *repo, const char *revision, const char *file, bool with_token,
+                       m8_error *err)
 {
     const char *code = r->error_code, *said = r->error_text;
     m8_status st = M8_E_NET;
     m8_error e = { 0 };
-    if (r->status == 404 && !strcmp(code, "RevisionNotFound")) st = m8_fail(&e, M8_E_NOTFOUND, "%s has no revision %s", repo, revision);
-    else if (r->status == 404 && (!strcmp(code, "EntryNotFound") || r->commit[0])) st = m8_fail(&e, M8_E_NOTFOUND, "%s has no file %s", repo, file ? file : "");
+    if (r->status == 404 && !strcmp(code, "RevisionNotFound"))
+        st = m8_fail(&e, M8_E_NOTFOUND, "%s has no revision %s", repo, revision);
+    else if (r->status == 404 && (!strcmp(code, "EntryNotFound") || r->commit[0]))
+        st = m8_fail(&e, M8_E_NOTFOUND, "%s has no file %s", repo, file ? file : "");
     else if (!strcmp(code, "GatedRepo"))
-        st = m8_fail(&e, M8_E_NOTFOUND, "%s is gated: accept its terms on the hub%s", repo, with_token ? "" : ", and set HF_TOKEN");
+        st = m8_fail(&e, M8_E_NOTFOUND, "%s is gated: accept its terms on the hub%s", repo,
+                     with_token ? "" : ", and set HF_TOKEN");
     else if (r->status == 401 && !strcmp(said, "Invalid credentials in Authorization header"))
         st = m8_fail(&e, M8_E_NOTFOUND, "the hub does not accept this token (HF_TOKEN)");
     else if (r->status == 401 || (r->status == 404 && (!file || !strcmp(code, "RepoNotFound"))))
-        st = m8_fail(&e, M8_E_NOTFOUND, "the hub has no repo %s, or it is private%s", repo, with_token ? "" : " (HF_TOKEN is not set)");
-    else if (r->status == 404) st = m8_fail(&e, M8_E_NOTFOUND, "%s: not found on the hub%s%s", repo, file ? ": " : "", file ? file : "");
-    else if (r->status == 403) st = m8_fail(&e, M8_E_NET, "%s: the hub refuses access (403)%s%s", repo, said[0] ? ": " : "", said);
-    else if (r->status == 429) st = m8_fail(&e, M8_E_BUSY, "the hub says that there were too many requests (429); try again later");
+        st = m8_fail(&e, M8_E_NOTFOUND, "the hub has no repo %s, or it is private%s", repo,
+                     with_token ? "" : " (HF_TOKEN is not set)");
+    else if (r->status == 404)
+        st = m8_fail(&e, M8_E_NOTFOUND, "%s: not found on the hub%s%s", repo, file ? ": " : "", file ? file : "");
+    else if (r->status == 403)
+        st = m8_fail(&e, M8_E_NET, "%s: the hub refuses access (403)%s%s", repo, said[0] ? ": " : "", said);
+    else if (r->status == 429)
+        st = m8_fail(&e, M8_E_BUSY, "the hub says that there were too many requests (429); try again later");
     else st = m8_fail(&e, M8_E_NET, "%s: the hub answers %d%s%s", repo, r->status, said[0] ? ": " : "", said);
     e.detail = r->status;
     if (err && !err->status) *err = e;

@@ -122,7 +122,8 @@ static m8_status put_link(const char *target, const char *path, m8_error *err)
 
 m8_status m8__repo_link(const struct m8__repo *r, const char *commit, const char *file, const char *etag, m8_error *err)
 {
-    if (!m8__name_is_commit(commit) || !m8__name_is_path(file) || !m8__name_is_etag(etag)) return m8_fail(err, M8_E_ARG, "a name that is not allowed");
+    if (!m8__name_is_commit(commit) || !m8__name_is_path(file) || !m8__name_is_etag(etag))
+        return m8_fail(err, M8_E_ARG, "a name that is not allowed");
     m8_buf target = { 0 };
     m8_buf_str(&target, "../../");
     for (const char *p = file; *p; p++)
@@ -193,13 +194,15 @@ static bool remembered(const struct m8__repo *r, const char *etag, const char *s
     char text[256], *path = m8_join_path(r->checked, etag);
     m8_buf buf = { .limit = 255 };
     record_text(text, sha256, s);
-    bool same = path && m8_is_file(path) && !m8_read_file(&buf, path, NULL) && buf.len == strlen(text) && !memcmp(buf.data, text, buf.len);
+    bool same = path && m8_is_file(path) && !m8_read_file(&buf, path, NULL) && buf.len == strlen(text) &&
+                !memcmp(buf.data, text, buf.len);
     m8_buf_finish(&buf);
     m8_free(path);
     return same;
 }
 
-m8_status m8__repo_check(const struct m8__repo *r, const char *path, const char *etag, int64_t size, const char *sha256, m8_error *err)
+m8_status m8__repo_check(const struct m8__repo *r, const char *path, const char *etag, int64_t size, const char *sha256,
+                         m8_error *err)
 {
     int fd = m8_sys_get()->open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK, 0);
     if (fd < 0) return m8_fail_errno(err, errno == ENOENT || errno == ENOTDIR ? M8_E_NOTFOUND : M8_E_IO, "%s", path);
@@ -208,7 +211,8 @@ m8_status m8__repo_check(const struct m8__repo *r, const char *path, const char 
     m8_status st = M8_OK;
     if (fstat(fd, &s)) st = m8_fail_errno(err, M8_E_IO, "%s", path);
     else if (!S_ISREG(s.st_mode)) st = m8_fail(err, M8_E_HASH, "%s: not a regular file", path);
-    else if (s.st_size != size) st = m8_fail(err, M8_E_HASH, "%s: expected %" PRId64 " bytes, file has %lld", path, size, (long long)s.st_size);
+    else if (s.st_size != size)
+        st = m8_fail(err, M8_E_HASH, "%s: expected %" PRId64 " bytes, file has %lld", path, size, (long long)s.st_size);
     if (!st && sha256 && !remembered(r, etag, sha256, &s)) {
         m8_log(M8_LOG_INFO, "checking %s", path);
         st = m8__hash_file(hash, fd, M8__SHA256, size, err);
@@ -265,7 +269,8 @@ m8_status m8__part_restart(struct m8__part_file *p, m8_error *err)
     return M8_OK;
 }
 
-m8_status m8__part_commit(struct m8__part_file *p, const struct m8__repo *r, const char *etag, int64_t size, const char *sha256, m8_error *err)
+m8_status m8__part_commit(struct m8__part_file *p, const struct m8__repo *r, const char *etag, int64_t size, const char *sha256,
+                          m8_error *err)
 {
     bool git = strlen(etag) == 40;
     char hash[M8__HASH_TEXT] = "";
@@ -277,7 +282,8 @@ m8_status m8__part_commit(struct m8__part_file *p, const struct m8__repo *r, con
     }
     if (!st && (!git || sha256)) {
         st = m8__hash_file(hash, p->fd, M8__SHA256, size, err);
-        if (!st && ((!git && strcmp(hash, etag)) || (sha256 && strcmp(hash, sha256)))) st = m8_fail(err, M8_E_HASH, "the content is not what its hash says");
+        if (!st && ((!git && strcmp(hash, etag)) || (sha256 && strcmp(hash, sha256))))
+            st = m8_fail(err, M8_E_HASH, "the content is not what its hash says");
     }
     if (st == M8_E_HASH) m8_sys_get()->unlink(p->path); /* nothing to go on with */
     if (!st && m8_sys_get()->fsync(p->fd)) st = m8_fail_errno(err, M8_E_IO, "writing to the cache");

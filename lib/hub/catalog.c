@@ -47,7 +47,8 @@ static m8_status only(struct reader *r, const json_t *object, const char *what, 
 }
 
 /* The text under key, checked by ok (NULL: 1 to 200 printable characters); absent is an error unless optional. */
-static m8_status text(struct reader *r, const char **out, const json_t *object, const char *key, bool (*ok)(const char *), bool optional)
+static m8_status text(struct reader *r, const char **out, const json_t *object, const char *key, bool (*ok)(const char *),
+                      bool optional)
 {
     const json_t *v = json_object_get(object, key);
     *out = NULL;
@@ -190,7 +191,8 @@ m8_status m8__catalog_read(struct m8__catalog *c, const char *data, size_t n, m8
     json_t *j = json_loadb(data, n, JSON_REJECT_DUPLICATES, &why);
     m8_status st = M8_OK;
     /* jansson tells of most failed allocations by no text at all */
-    if (!j && (!why.text[0] || json_error_code(&why) == json_error_out_of_memory)) st = m8_fail(err, M8_E_NOMEM, "catalog: out of memory");
+    if (!j && (!why.text[0] || json_error_code(&why) == json_error_out_of_memory))
+        st = m8_fail(err, M8_E_NOMEM, "catalog: out of memory");
     else if (!j) st = m8_fail(err, M8_E_FORMAT, "catalog: line %d: %s", why.line, why.text);
     if (!st) st = only(&r, j, "catalog", "version sets packages models");
     if (!st && json_integer_value(json_object_get(j, "version")) != 1) st = bad(&r, "version", "expected 1");

@@ -23,7 +23,8 @@ struct meta {
 static m8_status no_memory(m8_error *err) { return m8_fail(err, M8_E_NOMEM, "out of memory"); }
 
 /* Is it worth another try? If so, wait. Returns M8_OK to try again, else why not (err holds the failure itself). */
-static m8_status try_again(struct m8_hub *hub, int *tries, const struct m8__reply *r, m8_status st, const m8_hub_progress *p, m8_error *err)
+static m8_status try_again(struct m8_hub *hub, int *tries, const struct m8__reply *r, m8_status st, const m8_hub_progress *p,
+                           m8_error *err)
 {
     bool passing = st ? st == M8_E_NET || st == M8_E_TIMEOUT : m8__status_passing(r->status);
     if (!passing || hub->unreachable.status || *tries >= hub->retries) return st ? st : M8_E_NET;
@@ -31,7 +32,8 @@ static m8_status try_again(struct m8_hub *hub, int *tries, const struct m8__repl
     if (r->retry_after_s >= 0) wait = r->retry_after_s + hub->retry_s;
     if (wait > 120) return st ? st : M8_E_NET;
     (*tries)++;
-    m8_log(M8_LOG_INFO, "try %d of %d in %.1f s: %s", *tries + 1, hub->retries + 1, wait, st && err ? m8_error_text(err) : "the server is busy");
+    m8_log(M8_LOG_INFO, "try %d of %d in %.1f s: %s", *tries + 1, hub->retries + 1, wait,
+           st && err ? m8_error_text(err) : "the server is busy");
     st = m8__pause(hub, wait, p);
     if (err) *err = (m8_error){ 0 };
     return st ? m8_fail(err, st, "%s", m8_status_text(st)) : M8_OK;
@@ -79,7 +81,8 @@ static m8_status file_url(char **url, const struct m8_hub *hub, const struct m8_
 }
 
 /* What a reply says about the file; *more: it is a redirect that says nothing, to be followed. */
-static m8_status take_meta(struct m8_hub *hub, const struct m8__want *w, struct meta *m, const struct m8__reply *r, char **url, bool *more, m8_error *err)
+static m8_status take_meta(struct m8_hub *hub, const struct m8__want *w, struct meta *m, const struct m8__reply *r, char **url,
+                           bool *more, m8_error *err)
 {
     bool redirect = r->status >= 300 && r->status < 400 && r->location;
     m8_status st = M8_OK;
@@ -88,17 +91,22 @@ static m8_status take_meta(struct m8_hub *hub, const struct m8__want *w, struct 
     if (r->status != 200 && !redirect) return m8__api_fail(r, w->repo, w->revision, w->file, hub->token != NULL, err);
     if (redirect) st = m8__url_join(&next, *url, r->location, err);
     if (!st && redirect && !r->has_linked_etag) {
-        if (!m8__same_origin(next, hub->endpoint)) st = m8_fail(err, M8_E_NET, "%s: the hub redirects to another server without saying what the file is", w->file);
+        if (!m8__same_origin(next, hub->endpoint))
+            st = m8_fail(err, M8_E_NET, "%s: the hub redirects to another server without saying what the file is", w->file);
         m8_free(*url);
         *url = next;
         *more = !st;
         return st;
     }
-    if (!st && (!r->etag[0] || !m8__name_is_commit(r->commit))) st = m8_fail(err, M8_E_NET, "%s: the server does not answer as a hub does", w->file);
-    if (!st && m8__name_is_commit(w->revision) && strcmp(w->revision, r->commit)) st = m8_fail(err, M8_E_NET, "%s: the hub answers with another commit", w->file);
+    if (!st && (!r->etag[0] || !m8__name_is_commit(r->commit)))
+        st = m8_fail(err, M8_E_NET, "%s: the server does not answer as a hub does", w->file);
+    if (!st && m8__name_is_commit(w->revision) && strcmp(w->revision, r->commit))
+        st = m8_fail(err, M8_E_NET, "%s: the hub answers with another commit", w->file);
     if (!st && redirect && !r->has_linked_size) st = m8_fail(err, M8_E_NET, "%s: the hub does not tell the size", w->file);
-    if (!st && (r->size < 0 || r->size > INT64_C(1) << 42)) st = m8_fail(err, M8_E_NET, "%s: the hub does not tell the size", w->file);
-    if (!st && w->size >= 0 && r->size != w->size) st = m8_fail(err, M8_E_HASH, "%s: expected %" PRId64 " bytes, the hub has %" PRId64, w->file, w->size, r->size);
+    if (!st && (r->size < 0 || r->size > INT64_C(1) << 42))
+        st = m8_fail(err, M8_E_NET, "%s: the hub does not tell the size", w->file);
+    if (!st && w->size >= 0 && r->size != w->size)
+        st = m8_fail(err, M8_E_HASH, "%s: expected %" PRId64 " bytes, the hub has %" PRId64, w->file, w->size, r->size);
     if (!st) {
         strcpy(m->etag, r->etag);
         strcpy(m->commit, r->commit);
@@ -159,7 +167,8 @@ static m8_status get_body(void *user, const void *data, size_t n, m8_error *err)
 {
     struct get_call *c = user;
     if (c->status != 200 && c->status != 206) return M8_OK; /* an error page */
-    if (c->part->size + (int64_t)n > c->m->size) return m8_fail(err, M8_E_HASH, "%s: the server sends more than %" PRId64 " bytes", c->p.file, c->m->size);
+    if (c->part->size + (int64_t)n > c->m->size)
+        return m8_fail(err, M8_E_HASH, "%s: the server sends more than %" PRId64 " bytes", c->p.file, c->m->size);
     return m8__part_write(c->part, data, n, err);
 }
 
@@ -176,7 +185,9 @@ static m8_status get_once(struct get_call *c, const char *url, struct m8__reply 
     char *at = m8_strdup(url);
     m8_status st = at ? M8_OK : no_memory(err);
     for (int hops = 0; !st; hops++) {
-        struct m8__request q = { .url = at, .token = true, .from = c->part->size, .start = get_start, .body = get_body, .tick = get_tick, .user = c };
+        struct m8__request q = {
+            .url = at, .token = true, .from = c->part->size, .start = get_start, .body = get_body, .tick = get_tick, .user = c
+        };
         m8__reply_finish(r);
         st = m8__http(c->hub, &q, r, err);
         if (st || r->status < 300 || r->status >= 400 || !r->location) break;
@@ -203,7 +214,9 @@ static m8_status download(struct m8_hub *hub, const struct m8__want *w, struct m
         m8_status got = get_once(&c, m->url, &r, &why);
         if (part->size > before) tries = 0; /* any progress */
         if (!got && (r.status == 200 || r.status == 206)) {
-            if (part->size < m->size) got = m8_fail(&why, M8_E_NET, "%s: the server ended it at %" PRId64 " of %" PRId64 " bytes", w->file, part->size, m->size);
+            if (part->size < m->size)
+                got = m8_fail(&why, M8_E_NET, "%s: the server ended it at %" PRId64 " of %" PRId64 " bytes", w->file, part->size,
+                              m->size);
         } else if (!got && r.status == 416) {
             st = m8__part_restart(part, err);
             got = m8_fail(&why, M8_E_NET, "%s: the server refuses the range", w->file);
@@ -213,7 +226,8 @@ static m8_status download(struct m8_hub *hub, const struct m8__want *w, struct m
             char had[M8__HASH_TEXT];
             strcpy(had, m->etag);
             st = resolve(hub, w, m, err);
-            if (!st && strcmp(had, m->etag)) st = m8_fail(err, M8_E_NET, "%s: it changed on the hub while it was fetched", w->file);
+            if (!st && strcmp(had, m->etag))
+                st = m8_fail(err, M8_E_NET, "%s: it changed on the hub while it was fetched", w->file);
             m8__reply_finish(&r);
             continue;
         } else if (!got && !m8__status_passing(r.status)) {
@@ -318,7 +332,8 @@ m8_status m8__api_get(struct m8_hub *hub, const char *path, const char *repo, co
         if (!st && r.status >= 300 && r.status < 400 && r.location && hops++ < MAX_HOPS) { /* a repo that was renamed */
             char *next = NULL;
             st = m8__url_join(&next, url, r.location, err);
-            if (!st && !m8__same_origin(next, hub->endpoint)) st = m8_fail(err, M8_E_NET, "%s: the hub redirects to another server", repo);
+            if (!st && !m8__same_origin(next, hub->endpoint))
+                st = m8_fail(err, M8_E_NET, "%s: the hub redirects to another server", repo);
             m8_free(url);
             url = next;
         } else {

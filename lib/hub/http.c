@@ -211,7 +211,8 @@ bool m8__same_origin(const char *a, const char *b)
 {
     static const CURLUPart which[] = { CURLUPART_SCHEME, CURLUPART_HOST, CURLUPART_PORT };
     CURLU *u = curl_url(), *v = curl_url();
-    bool same = u && v && !curl_url_set(u, CURLUPART_URL, a, CURLU_PATH_AS_IS) && !curl_url_set(v, CURLUPART_URL, b, CURLU_PATH_AS_IS);
+    bool same =
+        u && v && !curl_url_set(u, CURLUPART_URL, a, CURLU_PATH_AS_IS) && !curl_url_set(v, CURLUPART_URL, b, CURLU_PATH_AS_IS);
     for (size_t i = 0; same && i < 3; i++) {
         char *x = part(u, which[i], CURLU_DEFAULT_PORT), *y = part(v, which[i], CURLU_DEFAULT_PORT);
         same = x && y && !strcasecmp(x, y);
@@ -231,7 +232,9 @@ m8_status m8__url_join(char **out, const char *base, const char *location, m8_er
     } else {
         CURLU *u = curl_url();
         char *v = NULL;
-        if (u && !curl_url_set(u, CURLUPART_URL, base, CURLU_PATH_AS_IS) && !curl_url_set(u, CURLUPART_URL, location, CURLU_PATH_AS_IS)) v = part(u, CURLUPART_URL, 0);
+        if (u && !curl_url_set(u, CURLUPART_URL, base, CURLU_PATH_AS_IS) &&
+            !curl_url_set(u, CURLUPART_URL, location, CURLU_PATH_AS_IS))
+            v = part(u, CURLUPART_URL, 0);
         curl_url_cleanup(u);
         if (!v) return m8_fail(err, M8_E_NET, "a redirect that leads nowhere");
         *out = m8_strdup(v);

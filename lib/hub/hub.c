@@ -87,7 +87,8 @@ static m8_status find_endpoint(m8_hub *hub, const m8_hub_opts *o, m8_error *err)
     if (!s) s = "https://huggingface.co";
     size_t n = strlen(s);
     while (n && s[n - 1] == '/') n--;
-    if (strncmp(s, "https://", 8) && strncmp(s, "http://", 7)) return m8_fail(err, M8_E_ARG, "HF_ENDPOINT: expected a URL with http or https");
+    if (strncmp(s, "https://", 8) && strncmp(s, "http://", 7))
+        return m8_fail(err, M8_E_ARG, "HF_ENDPOINT: expected a URL with http or https");
     for (size_t i = 0; i < n; i++)
         if ((unsigned char)s[i] <= 0x20 || s[i] == 0x7F || s[i] == '?' || s[i] == '#' || s[i] == '@')
             return m8_fail(err, M8_E_ARG, "HF_ENDPOINT: not a plain URL");

@@ -98,7 +98,8 @@ void m8__reply_finish(struct m8__reply *r);
 /* The reply to /api/models/REPO/revision/REV: commit, and the names of its files (new; NULL-terminated, one m8_free for all). */
 m8_status m8__api_revision(const char *json, size_t n, char commit[41], char ***files, size_t *n_files, m8_error *err);
 /* In words why a request failed; repo, revision and file as the caller knows them (file may be NULL). */
-m8_status m8__api_fail(const struct m8__reply *r, const char *repo, const char *revision, const char *file, bool with_token, m8_error *err);
+m8_status m8__api_fail(const struct m8__reply *r, const char *repo, const char *revision, const char *file, bool with_token,
+                       m8_error *err);
 bool m8__status_passing(int status); /* worth another try: 408, 429, 5xx */
 
 /* ---- http.c ---- */
@@ -138,7 +139,8 @@ m8_status m8__repo_link(const struct m8__repo *r, const char *commit, const char
 /* An exclusive lock on a name, waited for; fd to be closed. Waiting calls progress. */
 m8_status m8__repo_lock(int *fd, struct m8_hub *hub, const struct m8__repo *r, const char *name, m8_error *err);
 /* Is the file at path what it should be? sha256 may be NULL (size only). Remembers the answer beside the blobs. */
-m8_status m8__repo_check(const struct m8__repo *r, const char *path, const char *etag, int64_t size, const char *sha256, m8_error *err);
+m8_status m8__repo_check(const struct m8__repo *r, const char *path, const char *etag, int64_t size, const char *sha256,
+                         m8_error *err);
 m8_status m8__room(const char *dir, int64_t need, m8_error *err); /* M8_E_LIMIT: the disk has less */
 
 /* A blob being written: blobs/ETAG.incomplete, kept when it fails so that it can be gone on with. */
@@ -151,7 +153,8 @@ m8_status m8__part_open(struct m8__part_file *p, const struct m8__repo *r, const
 m8_status m8__part_write(struct m8__part_file *p, const void *data, size_t n, m8_error *err);
 m8_status m8__part_restart(struct m8__part_file *p, m8_error *err);
 /* Check size and hashes (sha256 NULL: only what the etag says), sync, give it its name. On M8_E_HASH the part is removed. */
-m8_status m8__part_commit(struct m8__part_file *p, const struct m8__repo *r, const char *etag, int64_t size, const char *sha256, m8_error *err);
+m8_status m8__part_commit(struct m8__part_file *p, const struct m8__repo *r, const char *etag, int64_t size, const char *sha256,
+                          m8_error *err);
 void m8__part_close(struct m8__part_file *p);
 
 /* ---- fetch.c ---- */

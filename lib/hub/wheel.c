@@ -27,11 +27,15 @@ m8_status m8__wheel_member(struct m8__part_file *p, const char *wheel, const cha
     int code = 0;
     zip_stat_t s;
     zip_t *z = zip_open(wheel, ZIP_RDONLY, &code);
-    if (!z) return m8_fail(err, code == ZIP_ER_MEMORY ? M8_E_NOMEM : M8_E_FORMAT, "the package is not a zip archive that can be read (%d)", code);
+    if (!z)
+        return m8_fail(err, code == ZIP_ER_MEMORY ? M8_E_NOMEM : M8_E_FORMAT,
+                       "the package is not a zip archive that can be read (%d)", code);
     m8_status st = M8_OK;
     zip_file_t *f = NULL;
-    if (zip_stat(z, member, ZIP_FL_ENC_RAW, &s) || !(s.valid & ZIP_STAT_SIZE)) st = m8_fail(err, M8_E_FORMAT, "the package has no file %s", member);
-    if (!st && s.size > (zip_uint64_t)most) st = m8_fail(err, M8_E_HASH, "%s: expected at most %" PRId64 " bytes, the package has more", member, most);
+    if (zip_stat(z, member, ZIP_FL_ENC_RAW, &s) || !(s.valid & ZIP_STAT_SIZE))
+        st = m8_fail(err, M8_E_FORMAT, "the package has no file %s", member);
+    if (!st && s.size > (zip_uint64_t)most)
+        st = m8_fail(err, M8_E_HASH, "%s: expected at most %" PRId64 " bytes, the package has more", member, most);
     if (!st) f = zip_fopen_index(z, s.index, 0);
     if (!st && !f) st = m8_fail(err, M8_E_FORMAT, "%s: %s", member, zip_strerror(z));
     if (!st) st = copy(p, f, (int64_t)s.size, member, err);

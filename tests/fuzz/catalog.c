@@ -12,7 +12,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
         const m8_hub_model *m = &c.models[i].pub;
         if (!m8__name_is_repo(m->repo) || !m8__name_is_commit(m->revision) || !m->n_files) abort();
         for (size_t k = 0; k < m->n_files; k++)
-            if (!m8__name_is_path(m->files[k].name) || strstr(m->files[k].name, "/../") || strlen(m->files[k].sha256) != 64) abort();
+            if (!m8__name_is_path(m->files[k].name) || strstr(m->files[k].name, "/../") || strlen(m->files[k].sha256) != 64)
+                abort();
         if (m8__catalog_find(&c, m->id) != &c.models[i]) abort();
     }
     m8__catalog_finish(&c);

@@ -68,17 +68,35 @@ static void test_wrong(void **s)
         char *a, *b;
         const char *words;
     } cases[] = {
-        { "--thread", "3", "unknown option --thread" }, { "--threads", NULL, "--threads needs a value: N" }, { "--threads", "x", "--threads: expected a whole number from 0 to 1024, not 'x'" },
-        { "--threads", "", "--threads" }, { "--threads", " 3", "--threads" }, { "--threads=3x", NULL, "--threads" }, { "--threads", "-1", "--threads" },
-        { "--threads", "1025", "--threads" }, { "--threads", "99999999999999999999", "--threads" }, { "--threads", "1.5", "--threads" },
-        { "--seed", "-1", "--seed: expected a whole number from 0 to 2^64 - 1" }, { "--seed", "18446744073709551616", "--seed" }, { "--seed", "", "--seed" }, { "--seed", "+1", "--seed" },
-        { "--temperature", "nan", "--temperature" }, { "--temperature", "inf", "--temperature" }, { "--temperature", "11", "--temperature: expected a number from 0 to 10" },
-        { "--temperature", "1e999", "--temperature" }, { "--json=yes", NULL, "--json takes no value" }, { "-jx", NULL, "unknown option -jx" }, { "-vx", NULL, "takes no value" },
-        { "---", NULL, "unknown option ---" }, { "--=", NULL, "unknown" }, { "--offline", NULL, "unknown option --offline" },
+        { "--thread", "3", "unknown option --thread" },
+        { "--threads", NULL, "--threads needs a value: N" },
+        { "--threads", "x", "--threads: expected a whole number from 0 to 1024, not 'x'" },
+        { "--threads", "", "--threads" },
+        { "--threads", " 3", "--threads" },
+        { "--threads=3x", NULL, "--threads" },
+        { "--threads", "-1", "--threads" },
+        { "--threads", "1025", "--threads" },
+        { "--threads", "99999999999999999999", "--threads" },
+        { "--threads", "1.5", "--threads" },
+        { "--seed", "-1", "--seed: expected a whole number from 0 to 2^64 - 1" },
+        { "--seed", "18446744073709551616", "--seed" },
+        { "--seed", "", "--seed" },
+        { "--seed", "+1", "--seed" },
+        { "--temperature", "nan", "--temperature" },
+        { "--temperature", "inf", "--temperature" },
+        { "--temperature", "11", "--temperature: expected a number from 0 to 10" },
+        { "--temperature", "1e999", "--temperature" },
+        { "--json=yes", NULL, "--json takes no value" },
+        { "-jx", NULL, "unknown option -jx" },
+        { "-vx", NULL, "takes no value" },
+        { "---", NULL, "unknown option ---" },
+        { "--=", NULL, "unknown" },
+        { "--offline", NULL, "unknown option --offline" },
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         struct options o;
-        if (parse(&o, V_ASK, cases[i].a, cases[i].b, NULL) != 2 || !strstr(line, cases[i].words)) fail_msg("%s %s: %s", cases[i].a, cases[i].b ? cases[i].b : "", line);
+        if (parse(&o, V_ASK, cases[i].a, cases[i].b, NULL) != 2 || !strstr(line, cases[i].words))
+            fail_msg("%s %s: %s", cases[i].a, cases[i].b ? cases[i].b : "", line);
     }
     struct options o;
     assert_int_equal(parse(&o, V_ASK, "1", "2", "3", "4", NULL), 2);
@@ -108,7 +126,8 @@ static void test_table(void **s)
         for (const struct verb *w = verbs; w != v; w++) assert_false(w->bit & v->bit || !strcmp(w->name, v->name));
         for (const struct opt *p = opt_rows; p->name; p++)
             for (const struct opt *q = opt_rows; q != p; q++)
-                if (p->verbs & q->verbs & v->bit) assert_false(!strcmp(p->name, q->name) || (p->letter && p->letter == q->letter));
+                if (p->verbs & q->verbs & v->bit)
+                    assert_false(!strcmp(p->name, q->name) || (p->letter && p->letter == q->letter));
     }
     for (const struct opt *p = opt_rows; p->name; p++) {
         assert_true((p->type == OPT_FLAG) == !p->arg);
@@ -119,6 +138,7 @@ static void test_table(void **s)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = { cmocka_unit_test(test_values), cmocka_unit_test(test_wrong), cmocka_unit_test(test_models), cmocka_unit_test(test_table) };
+    const struct CMUnitTest tests[] = { cmocka_unit_test(test_values), cmocka_unit_test(test_wrong),
+                                        cmocka_unit_test(test_models), cmocka_unit_test(test_table) };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

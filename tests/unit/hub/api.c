@@ -25,8 +25,10 @@ static void lines(struct m8__reply *r, const char *text)
 static void test_large_file(void **s)
 {
     struct m8__reply r;
-    lines(&r, "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 302 Found\r\nETag: \"" COMMIT "\"\r\nx-linked-etag:  \"" SHA "\" \r\nX-LINKED-SIZE: 145217532\r\nContent-Length: 1317\r\n"
-              "ETag: \"" COMMIT "\"\r\nX-Repo-Commit: " COMMIT "\r\nLocation: https://cdn.example/a?b=%2F\r\nRetry-After: 7\r\n\r\n");
+    lines(&r,
+          "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 302 Found\r\nETag: \"" COMMIT "\"\r\nx-linked-etag:  \"" SHA
+          "\" \r\nX-LINKED-SIZE: 145217532\r\nContent-Length: 1317\r\n"
+          "ETag: \"" COMMIT "\"\r\nX-Repo-Commit: " COMMIT "\r\nLocation: https://cdn.example/a?b=%2F\r\nRetry-After: 7\r\n\r\n");
     assert_string_equal(r.etag, SHA);
     assert_string_equal(r.commit, COMMIT);
     assert_int_equal(r.size, 145217532);
@@ -38,7 +40,8 @@ static void test_large_file(void **s)
 static void test_small_file(void **s)
 {
     struct m8__reply r;
-    lines(&r, "HTTP/2 206\r\netag: W/\"" COMMIT "\"\r\ncontent-length: 12\r\ncontent-range: bytes 100-111/112\r\nx-error-message: a\x1b[1mb\r\n");
+    lines(&r, "HTTP/2 206\r\netag: W/\"" COMMIT
+              "\"\r\ncontent-length: 12\r\ncontent-range: bytes 100-111/112\r\nx-error-message: a\x1b[1mb\r\n");
     assert_string_equal(r.etag, COMMIT);
     assert_int_equal(r.size, 12);
     assert_int_equal(r.range_from, 100);
@@ -49,8 +52,10 @@ static void test_small_file(void **s)
 static void test_hostile_lines(void **s)
 {
     struct m8__reply r;
-    lines(&r, "HTTP/1.1 200 OK\r\n:\r\n: x\r\netag\r\netag:\r\netag: \"\r\netag: \"../../x\"\r\ncontent-length: -5\r\ncontent-range: bytes\r\ncontent-range: bytes -\r\n"
-              "content-range: bytes 99999999999999999999-\r\nretry-after: Wed, 21 Oct 2026 07:28:00 GMT\r\nx-linked-size: 0x10\r\nx-repo-commit: ../../../../../../../../../../../../../../../../x\r\n");
+    lines(&r, "HTTP/1.1 200 OK\r\n:\r\n: x\r\netag\r\netag:\r\netag: \"\r\netag: \"../../x\"\r\ncontent-length: "
+              "-5\r\ncontent-range: bytes\r\ncontent-range: bytes -\r\n"
+              "content-range: bytes 99999999999999999999-\r\nretry-after: Wed, 21 Oct 2026 07:28:00 GMT\r\nx-linked-size: "
+              "0x10\r\nx-repo-commit: ../../../../../../../../../../../../../../../../x\r\n");
     assert_string_equal(r.etag, "");
     assert_int_equal(r.size, -1);
     assert_int_equal(r.range_from, -1);
@@ -59,7 +64,8 @@ static void test_hostile_lines(void **s)
     m8__reply_finish(&r);
 }
 
-static const char listing[] = "{\"sha\":\"" COMMIT "\",\"siblings\":[{\"rfilename\":\"a/b.bin\"},{\"rfilename\":\"config.json\",\"x\":1}]}";
+static const char listing[] =
+    "{\"sha\":\"" COMMIT "\",\"siblings\":[{\"rfilename\":\"a/b.bin\"},{\"rfilename\":\"config.json\",\"x\":1}]}";
 
 static void test_listing(void **s)
 {
@@ -72,9 +78,17 @@ static void test_listing(void **s)
     assert_string_equal(files[1], "config.json");
     assert_null(files[2]);
     m8_free(files);
-    static const char *const bad[] = { "", "[]", "{}", "7", "{\"sha\":7,\"siblings\":[]}", "{\"sha\":\"main\",\"siblings\":[]}", "{\"sha\":\"" COMMIT "\"}",
-                                       "{\"sha\":\"" COMMIT "\",\"siblings\":{}}", "{\"sha\":\"" COMMIT "\",\"siblings\":[7]}",
-                                       "{\"sha\":\"" COMMIT "\",\"siblings\":[{\"rfilename\":\"../x\"}]}", "{\"sha\":\"" COMMIT "\",\"siblings\":[{\"rfilename\":\"a\\u0000b\"}]}" };
+    static const char *const bad[] = { "",
+                                       "[]",
+                                       "{}",
+                                       "7",
+                                       "{\"sha\":7,\"siblings\":[]}",
+                                       "{\"sha\":\"main\",\"siblings\":[]}",
+                                       "{\"sha\":\"" COMMIT "\"}",
+                                       "{\"sha\":\"" COMMIT "\",\"siblings\":{}}",
+                                       "{\"sha\":\"" COMMIT "\",\"siblings\":[7]}",
+                                       "{\"sha\":\"" COMMIT "\",\"siblings\":[{\"rfilename\":\"../x\"}]}",
+                                       "{\"sha\":\"" COMMIT "\",\"siblings\":[{\"rfilename\":\"a\\u0000b\"}]}" };
     for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
         m8_error err = { 0 };
         assert_int_equal(m8__api_revision(bad[i], strlen(bad[i]), commit, &files, &n, &err), M8_E_FORMAT);
@@ -98,8 +112,10 @@ static void test_words(void **s)
         { 401, "", "", false, M8_E_NOTFOUND, "the hub has no repo a/b, or it is private (HF_TOKEN is not set)" },
         { 401, "GatedRepo", "", false, M8_E_NOTFOUND, "a/b is gated: accept its terms on the hub, and set HF_TOKEN" },
         { 403, "GatedRepo", "", true, M8_E_NOTFOUND, "a/b is gated: accept its terms on the hub" },
-        { 401, "", "Invalid credentials in Authorization header", true, M8_E_NOTFOUND, "the hub does not accept this token (HF_TOKEN)" },
-        { 403, "", "Access to this resource is disabled.", true, M8_E_NET, "a/b: the hub refuses access (403): Access to this resource is disabled." },
+        { 401, "", "Invalid credentials in Authorization header", true, M8_E_NOTFOUND,
+          "the hub does not accept this token (HF_TOKEN)" },
+        { 403, "", "Access to this resource is disabled.", true, M8_E_NET,
+          "a/b: the hub refuses access (403): Access to this resource is disabled." },
         { 429, "", "", false, M8_E_BUSY, "the hub says that there were too many requests (429); try again later" },
         { 500, "", "", false, M8_E_NET, "a/b: the hub answers 500" },
     };
@@ -119,9 +135,14 @@ static void test_urls(void **s)
     static const struct {
         const char *base, *location, *want; /* NULL: refused */
     } cases[] = {
-        { "https://h/a/b", "/c?d=%2F", "https://h/c?d=%2F" }, { "https://h/a/b", "https://cdn/x%2Fy?s=a%2bb", "https://cdn/x%2Fy?s=a%2bb" },
-        { "https://h/a", "http://cdn/x", NULL }, { "http://h/a", "https://cdn/x", "https://cdn/x" }, { "http://h/a", "http://cdn/x", "http://cdn/x" },
-        { "https://h/a", "file:///etc/passwd", NULL }, { "https://h/a", "//other/x", "https://other/x" }, { "https://h/a", "ftp://x/", NULL },
+        { "https://h/a/b", "/c?d=%2F", "https://h/c?d=%2F" },
+        { "https://h/a/b", "https://cdn/x%2Fy?s=a%2bb", "https://cdn/x%2Fy?s=a%2bb" },
+        { "https://h/a", "http://cdn/x", NULL },
+        { "http://h/a", "https://cdn/x", "https://cdn/x" },
+        { "http://h/a", "http://cdn/x", "http://cdn/x" },
+        { "https://h/a", "file:///etc/passwd", NULL },
+        { "https://h/a", "//other/x", "https://other/x" },
+        { "https://h/a", "ftp://x/", NULL },
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         char *url;
@@ -147,7 +168,8 @@ static void test_urls(void **s)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = { cmocka_unit_test(test_large_file), cmocka_unit_test(test_small_file), cmocka_unit_test(test_hostile_lines), cmocka_unit_test(test_listing),
-                                        cmocka_unit_test(test_words), cmocka_unit_test(test_urls) };
+    const struct CMUnitTest tests[] = { cmocka_unit_test(test_large_file),    cmocka_unit_test(test_small_file),
+                                        cmocka_unit_test(test_hostile_lines), cmocka_unit_test(test_listing),
+                                        cmocka_unit_test(test_words),         cmocka_unit_test(test_urls) };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -178,7 +178,9 @@ static m8_status work(void *arg, m8_error *err)
     m8_status st = m8__repo_init(&r, dir, "org/name", err);
     if (st) return st;
     st = put(&r, "hello\n", GIT, SHA, err);
-    if (!st) st = m8_hub_open(&hub, &(m8_hub_opts){ .cache = dir, .catalog = arg, .offline = true, .token = "x", .endpoint = "http://h" }, err);
+    if (!st)
+        st = m8_hub_open(
+            &hub, &(m8_hub_opts){ .cache = dir, .catalog = arg, .offline = true, .token = "x", .endpoint = "http://h" }, err);
     if (!st) st = m8__repo_lock(&lock, hub, &r, "x", err);
     if (lock >= 0) m8_sys_get()->close(lock);
     if (!st) st = m8_hub_pull(hub, "thing", NULL, err);
@@ -202,8 +204,11 @@ static m8_status work(void *arg, m8_error *err)
 
 static void test_torture(void **s)
 {
-    static const char catalog[] = "{\"version\":1,\"sets\":{},\"packages\":{},\"models\":[{\"id\":\"thing\",\"role\":\"asr\",\"family\":\"x\",\"licence\":\"x\",\"repo\":\"org/name\","
-                                  "\"revision\":\"" COMMIT "\",\"main\":\"f\",\"files\":[{\"name\":\"f\",\"size\":6,\"sha256\":\"" SHA "\",\"git\":\"" GIT "\"}]}]}";
+    static const char catalog[] =
+        "{\"version\":1,\"sets\":{},\"packages\":{},\"models\":[{\"id\":\"thing\",\"role\":\"asr\",\"family\":\"x\",\"licence\":"
+        "\"x\",\"repo\":\"org/name\","
+        "\"revision\":\"" COMMIT "\",\"main\":\"f\",\"files\":[{\"name\":\"f\",\"size\":6,\"sha256\":\"" SHA "\",\"git\":\"" GIT
+        "\"}]}]}";
     char *path = m8_join_path(dir, "catalog.json");
     assert_int_equal(m8_write_file(path, catalog, sizeof catalog - 1, NULL), M8_OK);
     torture(work, path);

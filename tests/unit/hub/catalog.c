@@ -13,9 +13,11 @@
 #define SHA "d01c3014881c9c6f3133c182f3d2887eb6ca1c789a7538c5c007196857a0a6a9"
 #define COMMIT "ebe41f70d5b6dfa9166e2c581c45c9c0cfc57b66"
 
-static const char good[] = "{'version':1,'sets':{'all':['m']},'packages':{'p==1':10},'models':[{'id':'m','role':'asr','family':'whisper','licence':'MIT',"
-                           "'repo':'a/b','revision':'" COMMIT "','main':'x/f','files':[{'name':'x/f','size':5,'sha256':'" SHA "',"
-                           "'parts':[{'package':'p==1','member':'p/f'}]},{'name':'g','size':6,'sha256':'" SHA "','git':'" COMMIT "'}]}]}";
+static const char good[] =
+    "{'version':1,'sets':{'all':['m']},'packages':{'p==1':10},'models':[{'id':'m','role':'asr','family':'whisper','licence':'MIT'"
+    ","
+    "'repo':'a/b','revision':'" COMMIT "','main':'x/f','files':[{'name':'x/f','size':5,'sha256':'" SHA "',"
+    "'parts':[{'package':'p==1','member':'p/f'}]},{'name':'g','size':6,'sha256':'" SHA "','git':'" COMMIT "'}]}]}";
 
 /* good with the first `from` made `to`, ' made ". */
 static char *changed(const char *from, const char *to)
@@ -50,23 +52,57 @@ static void test_good(void **s)
 static void test_bad(void **s)
 {
     static const char *const cases[][2] = {
-        { "'version':1", "'version':2" }, { "'version':1,", "" }, { "'version'", "'more':1,'version'" }, { "'models':[", "'models':7,'x':[" },
-        { "'id':'m'", "'id':'a/b'" }, { "'id':'m'", "'id':''" }, { "'id':'m'", "'id':7" }, { "'id':'m',", "" }, { "'id':'m'", "'id':'m','id':'m'" },
-        { "'role':'asr'", "'role':'x'" }, { "'role':'asr'", "'role':null" }, { "a/b", "../b" }, { "a/b", "a/b/c" }, { "'revision':'" COMMIT "'", "'revision':'main'" },
-        { "'licence':'MIT'", "'licence':'M\\u0000T'" }, { "'licence':'MIT'", "'licence':'M\\nT'" }, { "'main':'x/f'", "'main':'y'" },
-        { "'name':'x/f'", "'name':'x/../f'" }, { "'name':'x/f'", "'name':'/f'" }, { "'name':'g'", "'name':'x/f'" }, { "'size':5", "'size':0" },
-        { "'size':5", "'size':-1" }, { "'size':5", "'size':5.0" }, { "'size':5", "'size':99999999999999" }, { "'size':5", "'size':99999999999999999999" },
-        { "'sha256':'" SHA, "'sha256':'" COMMIT }, { "'sha256':'d", "'sha256':'D" }, { "'git':'e", "'git':'g" }, { "'package':'p==1'", "'package':'q==1'" },
-        { "'p==1':10", "'p==1':0" }, { "'p==1':10", "'-p==1':10" }, { "'member':'p/f'", "'member':'../f'" }, { "'member':'p/f'", "'member':'p/f','x':1" },
-        { "['m']", "['n']" }, { "['m']", "[7]" }, { "['m']", "7" }, { "'all'", "'m'" }, { "'all'", "'../x'" }, { "]}]}", "]}]}x" }, { "]}]}", "]}]" },
-        { "'parts':[", "'parts':{},'y':[" }, { "'files':[", "'files':[],'z':[" }, { "{'version'", "[{'version'" },
+        { "'version':1", "'version':2" },
+        { "'version':1,", "" },
+        { "'version'", "'more':1,'version'" },
+        { "'models':[", "'models':7,'x':[" },
+        { "'id':'m'", "'id':'a/b'" },
+        { "'id':'m'", "'id':''" },
+        { "'id':'m'", "'id':7" },
+        { "'id':'m',", "" },
+        { "'id':'m'", "'id':'m','id':'m'" },
+        { "'role':'asr'", "'role':'x'" },
+        { "'role':'asr'", "'role':null" },
+        { "a/b", "../b" },
+        { "a/b", "a/b/c" },
+        { "'revision':'" COMMIT "'", "'revision':'main'" },
+        { "'licence':'MIT'", "'licence':'M\\u0000T'" },
+        { "'licence':'MIT'", "'licence':'M\\nT'" },
+        { "'main':'x/f'", "'main':'y'" },
+        { "'name':'x/f'", "'name':'x/../f'" },
+        { "'name':'x/f'", "'name':'/f'" },
+        { "'name':'g'", "'name':'x/f'" },
+        { "'size':5", "'size':0" },
+        { "'size':5", "'size':-1" },
+        { "'size':5", "'size':5.0" },
+        { "'size':5", "'size':99999999999999" },
+        { "'size':5", "'size':99999999999999999999" },
+        { "'sha256':'" SHA, "'sha256':'" COMMIT },
+        { "'sha256':'d", "'sha256':'D" },
+        { "'git':'e", "'git':'g" },
+        { "'package':'p==1'", "'package':'q==1'" },
+        { "'p==1':10", "'p==1':0" },
+        { "'p==1':10", "'-p==1':10" },
+        { "'member':'p/f'", "'member':'../f'" },
+        { "'member':'p/f'", "'member':'p/f','x':1" },
+        { "['m']", "['n']" },
+        { "['m']", "[7]" },
+        { "['m']", "7" },
+        { "'all'", "'m'" },
+        { "'all'", "'../x'" },
+        { "]}]}", "]}]}x" },
+        { "]}]}", "]}]" },
+        { "'parts':[", "'parts':{},'y':[" },
+        { "'files':[", "'files':[],'z':[" },
+        { "{'version'", "[{'version'" },
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         struct m8__catalog c;
         m8_error err = { 0 };
         char *text = changed(cases[i][0], cases[i][1]);
         m8_status st = m8__catalog_read(&c, text, strlen(text), &err);
-        if (st != M8_E_FORMAT || strncmp(err.text, "catalog: ", 9)) fail_msg("%s -> %s: %s %s", cases[i][0], cases[i][1], m8_status_name(st), err.text);
+        if (st != M8_E_FORMAT || strncmp(err.text, "catalog: ", 9))
+            fail_msg("%s -> %s: %s %s", cases[i][0], cases[i][1], m8_status_name(st), err.text);
         m8_free(text);
     }
 }
@@ -83,7 +119,8 @@ static void test_built_in(void **s)
     assert_null(m8_hub_set_at(hub, "default", 3));
     assert_null(m8_hub_set_at(hub, "none", 0));
     for (size_t i = 0; i < hub->catalog.n_models; i++)
-        for (size_t k = 0; k < hub->catalog.models[i].pub.n_files; k++) assert_true(hub->catalog.models[i].origins[k].n_parts > 0);
+        for (size_t k = 0; k < hub->catalog.models[i].pub.n_files; k++)
+            assert_true(hub->catalog.models[i].origins[k].n_parts > 0);
     m8_hub_close(hub);
 }
 
@@ -92,7 +129,10 @@ static void test_hashes_of_models(void **s)
 {
     static const struct {
         const char *id, *dir;
-    } at[] = { { "whisper-base", "whisper-base/" }, { "whisper-tiny.en", "whisper-tiny.en/" }, { "smollm2-135m", "" }, { "piper-joe", "" } };
+    } at[] = { { "whisper-base", "whisper-base/" },
+               { "whisper-tiny.en", "whisper-tiny.en/" },
+               { "smollm2-135m", "" },
+               { "piper-joe", "" } };
     const char *models = getenv("MAGIC8_TEST_MODELS");
     m8_hub *hub;
     if (!models) skip();
@@ -150,7 +190,7 @@ static void test_torture(void **s)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = { cmocka_unit_test(test_good), cmocka_unit_test(test_bad), cmocka_unit_test(test_built_in), cmocka_unit_test(test_hashes_of_models),
-                                        cmocka_unit_test(test_torture) };
+    const struct CMUnitTest tests[] = { cmocka_unit_test(test_good), cmocka_unit_test(test_bad), cmocka_unit_test(test_built_in),
+                                        cmocka_unit_test(test_hashes_of_models), cmocka_unit_test(test_torture) };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

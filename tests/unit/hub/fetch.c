@@ -36,7 +36,8 @@ static void answer(int fd)
     if (strstr(in, "/api/models/"))
         out = "HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n{\"sha\":\"" COMMIT "\",\"siblings\":[{\"rfilename\":\"a/f\"}]}";
     else if (!strncmp(in, "HEAD", 4))
-        out = "HTTP/1.1 302 Found\r\nX-Repo-Commit: " COMMIT "\r\nX-Linked-Etag: \"" SHA "\"\r\nX-Linked-Size: 6\r\nLocation: /blob\r\nConnection: close\r\n\r\n";
+        out = "HTTP/1.1 302 Found\r\nX-Repo-Commit: " COMMIT "\r\nX-Linked-Etag: \"" SHA
+              "\"\r\nX-Linked-Size: 6\r\nLocation: /blob\r\nConnection: close\r\n\r\n";
     else if (strstr(in, "GET /blob"))
         out = "HTTP/1.1 200 OK\r\nContent-Length: 6\r\nConnection: close\r\n\r\nhello\n";
     if (write(fd, out, strlen(out)) < 0) return;
@@ -119,6 +120,7 @@ static void test_progress_stops_it(void **s)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = { cmocka_unit_test_setup_teardown(test_progress_stops_it, start, stop), cmocka_unit_test_setup_teardown(test_torture, start, stop) };
+    const struct CMUnitTest tests[] = { cmocka_unit_test_setup_teardown(test_progress_stops_it, start, stop),
+                                        cmocka_unit_test_setup_teardown(test_torture, start, stop) };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

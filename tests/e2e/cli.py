@@ -1,0 +1,60 @@
+"""The command line itself: exit statuses, one line that says why, help, full disks and closed pipes.
+
+usage: cli.py MAGIC8
+"""
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+
+PROGRAM = os.path.abspath(sys.argv[1])
+ENV = {"PATH": os.environ["PATH"], "HOME": tempfile.mkdtemp(prefix="m8cli"), "MAGIC8_OFFLINE": "1"}
+ENV.update({k: v for k, v in os.environ.items() if k.endswith("SAN_OPTIONS")})
+
+
+def run(*args, **more):
+    p = subprocess.run([PROGRAM, *args], env=ENV, capture_output=not more, text=True, timeout=30, **more)
+    return p.returncode, p.stdout, p.stderr
+
+
+def expect(args, code, says):
+    got, out, err = run(*args)
+    assert got == code, (args, got, err)
+    if code:
+        assert err.count("\n") == 1 and says in err and not out, (args, out, err)
+    else:
+        assert says in out and not err, (args, out, err)
+
+
+expect([], 2, "usage: magic8 VERB")
+expect(["--version"], 0, "magic8 ")
+expect(["--help"], 0, "magic8 VERB --help")
+expect(["help", "pull"], 0, "--revision R")
+expect(["pull", "--help"], 0, "--offline")
+expect(["pull", "--nonsense", "--help"], 2, "unknown option --nonsense")
+expect(["nonsense"], 2, "no such verb")
+expect(["--nonsense"], 2, "unknown option")
+expect(["help", "nonsense"], 2, "no such verb")
+expect(["docs"], 2, "usage: magic8 docs man|bash|zsh|fish")
+expect(["docs", "x"], 2, "expected man, bash, zsh or fish")
+expect(["models", "nonsense"], 2, "not a model of the catalog")
+expect(["models", "--path"], 2, "name the models")
+expect(["models", "--path", "whisper-base"], 1, "run: magic8 pull whisper-base")
+expect(["models", "--path", "nonsense"], 1, "not a model of the catalog")
+expect(["models", "--threads", "-1"], 2, "--threads: expected a whole number from 0 to 1024")
+expect(["pull", "whisper-base"], 1, "offline")
+expect(["pull", "\x1b[31m\n"], 1, "not a set")
+expect(["models"], 0, "whisper-base")
+expect(["models", "--json", "piper-joe"], 0, '"pulled":false')
+
+with open("/dev/full", "w") as full:
+    p = subprocess.run([PROGRAM, "docs", "man"], env=ENV, stdout=full, stderr=subprocess.PIPE, text=True)
+assert p.returncode == 1 and "No space left" in p.stderr, p
+
+read_end, write_end = os.pipe()
+os.close(read_end)  # a reader that went away: no word about it
+p = subprocess.run([PROGRAM, "docs", "man"], env=ENV, stdout=write_end, stderr=subprocess.PIPE, text=True)
+assert p.returncode in (1, -signal.SIGPIPE) and not p.stderr, p
+assert not os.path.exists(ENV["HOME"] + "/.cache/huggingface/hub/models--x"), "something was written"
+print("ok")
