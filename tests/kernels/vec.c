@@ -114,8 +114,9 @@ static void rows(const struct m8__kernels *k, int n, float scale, int sort)
     }
     memcpy(y, x, n * sizeof *y);
     k->softmax(y, n, scale);
-    for (int i = 0; i < n; i++)
-        sum += max > -INFINITY ? exp((double)x[i] * scale - max) : 0;
+    if (max > -INFINITY)
+        for (int i = 0; i < n; i++)
+            sum += exp((double)x[i] * scale - max);
     for (int i = 0; i < n; i++) { /* an argument of e rounds by e * eps / 2, and its exponential by as much */
         double e = (double)x[i] * scale - max, v = sum > 0 ? exp(e) / sum : 0;
         check_near(y[i], v, v > 0 ? v * (6e-7 + 1.2e-7 * (fabs(max) + fabs(e))) + 1e-37 : 1e-37, "softmax", n, i);

@@ -27,6 +27,9 @@ static void fill(void)
             m8__kernels_avx2(&tables[f]);
         if (f & M8_CPU_AVX512)
             m8__kernels_avx512(&tables[f], f);
+#elif defined(__aarch64__)
+        if (f & M8_CPU_NEON)
+            m8__kernels_neon(&tables[f], f);
 #endif
     }
 }

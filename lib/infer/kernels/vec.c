@@ -8,7 +8,12 @@
 #include "kernels/c.h"
 #include "kernels/kernels.h"
 
-#define EACH _Pragma("GCC ivdep") /* dst may be src, but never another part of it */
+/* dst may be src, but never another part of it */
+#ifdef __clang__
+#define EACH _Pragma("clang loop vectorize(assume_safety)")
+#else
+#define EACH _Pragma("GCC ivdep")
+#endif
 
 static inline float exp_c(float x)
 {

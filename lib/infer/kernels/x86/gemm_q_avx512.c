@@ -1,7 +1,8 @@
 /* gemm_q_avx512.c - gemm_q8 and gemm_q4 by vpdpbusd: 16 outputs times 4 inputs, unsigned weights by signed x.
  *
- * A tile is R rows by P panels. For a block of 32 inputs each row and panel gets a sum in int32, exact in any order; it becomes a
- * float, exactly too (it is below 2^24), and enters the row's sum by one fused multiply-add (Q4: a second one for m), block by block.
+ * A tile is R rows by P panels. For a block of 32 inputs each row and panel gets a sum in int32, exact in any order (with two
+ * digits of x: 256 times the first one's, then the second one's on top). It becomes a float and enters the row's sum by one fused
+ * multiply-add (Q4: a second one for m), block by block.
  * Few rows (decoding) are bound by memory: panels then stream by one after the other, prefetched; two streams were slower. */
 #include <immintrin.h>
 
@@ -44,43 +45,69 @@ INLINE void finish(const int R, const int P, const __m512 acc[MOST_R][MOST_P], c
             _mm512_mask_storeu_ps(g->y + (i + r) * g->ldy + o + p * PANEL, p == P - 1 ? last : 0xffff, acc[r][p]);
 }
 
-INLINE void shift8(const int R, const int P, __m512i dot[MOST_R][MOST_P])
+/* Before each digit's products: 256 times what the one before it gave. */
+INLINE void next_digit(const int R, const int P, __m512i dot[MOST_R][MOST_P], int digit)
 {
     UNROLL for (int r = 0; r < R; r++)
         UNROLL for (int p = 0; p < P; p++)
-            dot[r][p] = _mm512_slli_epi32(dot[r][p], 8);
+            dot[r][p] = digit ? _mm512_slli_epi32(dot[r][p], 8) : _mm512_setzero_si512();
 }
 
-/* Blocks b0.. of one tap. */
+/* Adds a block's products; q is the first row's block, ldq from row to row. */
+INLINE void dots_q8(const int R, const int P, __m512i dot[MOST_R][MOST_P], const int8_t *q, ptrdiff_t ldq, const char *w, size_t panel)
+{
+    UNROLL for (int j = 0; j < QBLOCK / 4; j++) {
+        __m512i wv[MOST_P];
+        UNROLL for (int p = 0; p < P; p++) {
+            const struct q8_block *at = (const struct q8_block *)(w + p * panel);
+            wv[p] = _mm512_loadu_si512(at->q[j]);
+            if (R <= FEW)
+                _mm_prefetch((const char *)at->q[j] + AHEAD, _MM_HINT_T0);
+        }
+        UNROLL for (int r = 0; r < R; r++) {
+            __m512i xv = x4(q + r * ldq + 4 * j);
+            UNROLL for (int p = 0; p < P; p++)
+                dot[r][p] = _mm512_dpbusd_epi32(dot[r][p], wv[p], xv);
+        }
+    }
+}
+
+INLINE void dots_q4(const int R, const int P, __m512i dot[MOST_R][MOST_P], const int8_t *q, ptrdiff_t ldq, const char *w, size_t panel)
+{
+    const __m512i nibble = _mm512_set1_epi8(15);
+    UNROLL for (int j = 0; j < QBLOCK / 8; j++) {
+        __m512i lo[MOST_P], hi[MOST_P];
+        UNROLL for (int p = 0; p < P; p++) {
+            const struct q4_block *at = (const struct q4_block *)(w + p * panel);
+            __m512i both = _mm512_loadu_si512(at->q[j]);
+            lo[p] = _mm512_and_si512(both, nibble);
+            hi[p] = _mm512_and_si512(_mm512_srli_epi16(both, 4), nibble);
+            if (R <= FEW)
+                _mm_prefetch((const char *)at->q[j] + AHEAD, _MM_HINT_T0);
+        }
+        UNROLL for (int r = 0; r < R; r++) {
+            __m512i xl = x4(q + r * ldq + 4 * j), xh = x4(q + r * ldq + QBLOCK / 2 + 4 * j);
+            UNROLL for (int p = 0; p < P; p++) {
+                dot[r][p] = _mm512_dpbusd_epi32(dot[r][p], lo[p], xl);
+                dot[r][p] = _mm512_dpbusd_epi32(dot[r][p], hi[p], xh);
+            }
+        }
+    }
+}
+
+/* All blocks of one tap; `step` counts rows of x from row to row of y. */
 INLINE void sum_q8(const int R, const int P, __m512 acc[MOST_R][MOST_P], const struct xq *x, ptrdiff_t row, ptrdiff_t step, const char *w,
                    size_t panel, int nb)
 {
-    const int8_t *q = x->q + row * x->ldq;
+    const int8_t *const q[] = {x->q + row * x->ldq, x->q2 ? x->q2 + row * x->ldq : NULL};
+    const int n_digits = x->q2 ? 2 : 1;
     const float *d = x->d + row * x->ldd;
     const int32_t *sum = x->sum + row * x->ldd;
-    for (int b = 0; b < nb; b++, w += sizeof(struct q8_block), q += QBLOCK) {
+    for (int b = 0; b < nb; b++, w += sizeof(struct q8_block)) {
         __m512i dot[MOST_R][MOST_P];
-        UNROLL for (int r = 0; r < R; r++)
-            UNROLL for (int p = 0; p < P; p++)
-                dot[r][p] = _mm512_setzero_si512();
-        for (int digit = 0; digit < (x->q2 ? 2 : 1); digit++) { /* 256 times the first digit's sum, then the second's on top */
-        const int8_t *qd = digit ? q + (x->q2 - x->q) : q;
-        if (digit)
-            shift8(R, P, dot);
-        UNROLL for (int j = 0; j < QBLOCK / 4; j++) {
-            __m512i wv[MOST_P];
-            UNROLL for (int p = 0; p < P; p++) {
-                const struct q8_block *at = (const struct q8_block *)(w + p * panel);
-                wv[p] = _mm512_loadu_si512(at->q[j]);
-                if (R <= FEW)
-                    _mm_prefetch((const char *)at->q[j] + AHEAD, _MM_HINT_T0);
-            }
-            UNROLL for (int r = 0; r < R; r++) {
-                __m512i xv = x4(qd + r * step * x->ldq + 4 * j);
-                UNROLL for (int p = 0; p < P; p++)
-                    dot[r][p] = _mm512_dpbusd_epi32(dot[r][p], wv[p], xv);
-            }
-        }
+        for (int digit = 0; digit < n_digits; digit++) {
+            next_digit(R, P, dot, digit);
+            dots_q8(R, P, dot, q[digit] + b * QBLOCK, step * x->ldq, w, panel);
         }
         __m512 dw[MOST_P];
         UNROLL for (int p = 0; p < P; p++)
@@ -97,36 +124,14 @@ INLINE void sum_q8(const int R, const int P, __m512 acc[MOST_R][MOST_P], const s
 INLINE void sum_q4(const int R, const int P, __m512 acc[MOST_R][MOST_P], const struct xq *x, ptrdiff_t row, ptrdiff_t step, const char *w,
                    size_t panel, int nb)
 {
-    const __m512i nibble = _mm512_set1_epi8(15);
-    const int8_t *q = x->q + row * x->ldq;
+    const int8_t *const q[] = {x->q + row * x->ldq, x->q2 ? x->q2 + row * x->ldq : NULL};
+    const int n_digits = x->q2 ? 2 : 1;
     const float *d = x->d + row * x->ldd, *s = x->s + row * x->ldd;
-    for (int b = 0; b < nb; b++, w += sizeof(struct q4_block), q += QBLOCK) {
+    for (int b = 0; b < nb; b++, w += sizeof(struct q4_block)) {
         __m512i dot[MOST_R][MOST_P];
-        UNROLL for (int r = 0; r < R; r++)
-            UNROLL for (int p = 0; p < P; p++)
-                dot[r][p] = _mm512_setzero_si512();
-        for (int digit = 0; digit < (x->q2 ? 2 : 1); digit++) {
-        const int8_t *qd = digit ? q + (x->q2 - x->q) : q;
-        if (digit)
-            shift8(R, P, dot);
-        UNROLL for (int j = 0; j < QBLOCK / 8; j++) {
-            __m512i lo[MOST_P], hi[MOST_P];
-            UNROLL for (int p = 0; p < P; p++) {
-                const struct q4_block *at = (const struct q4_block *)(w + p * panel);
-                __m512i both = _mm512_loadu_si512(at->q[j]);
-                lo[p] = _mm512_and_si512(both, nibble);
-                hi[p] = _mm512_and_si512(_mm512_srli_epi16(both, 4), nibble);
-                if (R <= FEW)
-                    _mm_prefetch((const char *)at->q[j] + AHEAD, _MM_HINT_T0);
-            }
-            UNROLL for (int r = 0; r < R; r++) {
-                __m512i xl = x4(qd + r * step * x->ldq + 4 * j), xh = x4(qd + r * step * x->ldq + QBLOCK / 2 + 4 * j);
-                UNROLL for (int p = 0; p < P; p++) {
-                    dot[r][p] = _mm512_dpbusd_epi32(dot[r][p], lo[p], xl);
-                    dot[r][p] = _mm512_dpbusd_epi32(dot[r][p], hi[p], xh);
-                }
-            }
-        }
+        for (int digit = 0; digit < n_digits; digit++) {
+            next_digit(R, P, dot, digit);
+            dots_q4(R, P, dot, q[digit] + b * QBLOCK, step * x->ldq, w, panel);
         }
         __m512 dw[MOST_P], mw[MOST_P];
         UNROLL for (int p = 0; p < P; p++) {
