@@ -76,7 +76,7 @@ static int joined(const struct m8__vocab *v, const struct m8__merge_text *p, uin
 }
 
 /* The waiting merges into the table. Opening a vocabulary is nearly all cache misses (slot, view and text of each part, slot of the
- * pair), so they are asked for ahead, a block at a time: 8 ms became 3 for SmolLM2. */
+ * pair), so they are asked for ahead, a block at a time: 8.0 ms became 5.4 for SmolLM2. */
 m8_status m8__merges_flush(struct m8__merges *m, const struct m8__vocab *v, m8_error *err)
 {
     for (int stage = 0; stage < 3; stage++) {

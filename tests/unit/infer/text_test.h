@@ -14,7 +14,7 @@
 #include <jansson.h>
 #include <m8/infer.h>
 
-#include "text/text.h"
+#include "text/tok.h"
 
 static inline double seconds(void)
 {
@@ -48,7 +48,7 @@ static inline m8__weights *open_model(const char *name)
     snprintf(path, sizeof path, "%s/%s", dir ? dir : ".", name);
     if (!dir || (!m8_is_dir(path) && !m8_is_file(path))) {
         print_message("skipped: no %s in MAGIC8_TEST_MODELS\n", name);
-        skip();
+        exit(77);
     }
     m8__weights *w;
     m8_error err = { 0 };
@@ -106,6 +106,71 @@ static inline size_t messages_of(const json_t *chat, m8_message *m, size_t room)
         m[i].content = json_string_value(json_object_get(o, "content"));
     }
     return n;
+}
+
+/* Every string of tests/data/text/FILE: encode gives `key`; decode, an id at a time and in whole characters, gives `decoded`
+ * where the file has it (made there of the ids at decode_key), and else the text itself. */
+static inline void check_strings(const m8__tokenizer *t, const char *file, const char *key, const char *decode_key)
+{
+    json_t *rows = load_json(file);
+    size_t differ = 0, n_rows = json_array_size(rows);
+    assert_int_equal(n_rows, 215);
+    for (size_t i = 0; i < n_rows; i++) {
+        json_t *row = json_array_get(rows, i), *want = json_object_get(row, key);
+        const char *text = json_string_value(json_object_get(row, "text"));
+        size_t n_text = json_string_length(json_object_get(row, "text"));
+        m8_error err = { 0 };
+        m8__ids ids = { 0 };
+        if (m8__encode(t, &ids, text, n_text, &err)) fail_msg("%s: %s", file, err.text);
+        if (!same_ids(&ids, want)) {
+            print_message("%s %zu: \"%s\" differs: ", file, i, text);
+            print_ids(&ids, want);
+            differ++;
+        }
+        json_t *decoded = json_object_get(row, "decoded");
+        const char *back = decoded ? json_string_value(decoded) : text;
+        size_t n_back = decoded ? json_string_length(decoded) : n_text;
+        json_t *made_of = json_object_get(row, decode_key);
+        ids.n = 0;
+        for (size_t k = 0; k < json_array_size(made_of); k++) m8__ids_add(&ids, (int)json_integer_value(json_array_get(made_of, k)));
+        if (!decodes_to(t, &ids, back, n_back)) differ++;
+        m8__ids_finish(&ids);
+    }
+    json_decref(rows);
+    assert_int_equal(differ, 0);
+}
+
+/* Conversations of one version (NULL: all) give the same ids, or, as_text, pieces with the same texts; returns how many. */
+static inline int check_chats(const m8__chat *c, const m8__tokenizer *t, json_t *chats, const char *version, bool as_text)
+{
+    int checked = 0;
+    for (size_t i = 0; i < json_array_size(chats); i++) {
+        json_t *chat = json_array_get(chats, i);
+        if (version && strcmp(json_string_value(json_object_get(chat, "version")), version)) continue;
+        m8_message m[8];
+        size_t n = messages_of(chat, m, 8);
+        m8__ids ids = { 0 };
+        m8_error err = { 0 };
+        if (m8__chat_encode(c, t, &ids, m, n, true, &err)) fail_msg("%s", err.text);
+        m8_buf text = { 0 };
+        for (size_t k = 0; k < ids.n; k++) {
+            int id = ids.data[k], state = 1;
+            if (t->bpe && !m8__token_is_control(t, id))
+                m8__decode(t, id, &state, &text);
+            else
+                m8_buf_add(&text, t->v.text[id].data, t->v.text[id].len);
+        }
+        if (as_text)
+            assert_string_equal(text.data, json_string_value(json_object_get(chat, "text")));
+        else if (!same_ids(&ids, json_object_get(chat, "ids"))) {
+            print_ids(&ids, json_object_get(chat, "ids"));
+            fail_msg("chat %zu differs", i);
+        }
+        m8_buf_finish(&text);
+        m8__ids_finish(&ids);
+        checked++;
+    }
+    return checked;
 }
 
 #endif
