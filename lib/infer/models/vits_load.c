@@ -8,7 +8,8 @@
 
 /* What is bfloat16 in M8_FAST: the residual blocks of the generator from the second stage on, where most of the work is. It costs
  * 50.5 dB of signal to noise against float32; all of the generator would cost 41 dB, the flow alone 16 (doc/models/vits.md). */
-static const nn_type EXACT = NN_F32, BLOCKS = NN_BF16;
+static const nn_type EXACT = NN_F32;
+static nn_type for_blocks(void) { return m8__cpu_flags() & M8_CPU_AVX512_BF16 ? NN_BF16 : NN_F32; }
 
 enum { MOST_CHANNELS = 4096, MOST_TAPS = 64, MOST_SYMBOLS = 65536 };
 
@@ -284,7 +285,7 @@ static int load_stage(struct vits *v, nn_load *l, int u, int channels, int n_ker
     float *bias = nn_hold(l, (size_t)s->rate * (size_t)s->channels * sizeof *bias);
     for (int i = 0; b && bias && i < s->rate; i++) memcpy(bias + i * s->channels, b, (size_t)s->channels * sizeof *b);
     s->up.bias = bias;
-    for (int i = 0; i < n_kernels; i++) load_block(s, &s->block[i], l, u * n_kernels + i, i, u ? BLOCKS : EXACT);
+    for (int i = 0; i < n_kernels; i++) load_block(s, &s->block[i], l, u * n_kernels + i, i, u ? for_blocks() : EXACT);
     return s->channels;
 }
 

@@ -12,7 +12,7 @@
 #include <string.h>
 #include <utf8proc.h>
 
-enum { LONGEST_TEXT = 10000, LONGEST_SENTENCE = 2400 /* bytes of IPA, about 60 s */, MOST_IDS = 4, LARGEST_ID = 65535 };
+enum { LONGEST_TEXT = 10000, LONGEST_SENTENCE = 700 /* bytes of IPA, about 35 s */, MOST_IDS = 4, LARGEST_ID = 65535 };
 
 struct symbol {
     int32_t c;
