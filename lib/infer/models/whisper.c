@@ -11,6 +11,7 @@
 #include <string.h>
 
 #define EPS 1e-5f
+/* What is fast enough and leaves the words as they are, see doc/models/whisper.md. */
 #define FAST_ENCODER NN_BF16
 #define FAST_DECODER NN_BF16
 
@@ -58,6 +59,8 @@ static bool match(const m8__weights *w)
 }
 
 /* ---- loading */
+
+static nn_type fast_decoder(int d) { return d % QBLOCK ? NN_BF16 : FAST_DECODER; }
 
 /* One linear layer: n stored parts of n_out / n rows each; the bias of keys may be missing. */
 static nn_w load_linear(nn_load *l, const struct names *s, const char *layer, int i, const char *const *part, int n, int n_out, int n_in,
@@ -224,11 +227,11 @@ static void load_tensors(struct whisper *w, nn_load *l, const struct names *s)
     w->enc_pos = nn_load_mat(l, WHISPER_POSITIONS, d, "%s", s->enc_pos);
     w->dec_pos = nn_load_mat(l, w->n_ctx, d, "%s", s->dec_pos);
     for (int i = 0; i < w->n_enc; i++) load_layer(l, s, &w->enc[i], d, s->enc_layer, i, false, FAST_ENCODER);
-    for (int i = 0; i < w->n_dec; i++) load_layer(l, s, &w->dec[i], d, s->dec_layer, i, true, FAST_DECODER);
+    for (int i = 0; i < w->n_dec; i++) load_layer(l, s, &w->dec[i], d, s->dec_layer, i, true, fast_decoder(d));
     w->enc_norm = (struct whisper_norm){ nn_load_vec(l, d, "%s%s", s->enc_norm, s->gamma), nn_load_vec(l, d, "%s%s", s->enc_norm, s->beta) };
     w->dec_norm = (struct whisper_norm){ nn_load_vec(l, d, "%s%s", s->dec_norm, s->gamma), nn_load_vec(l, d, "%s%s", s->dec_norm, s->beta) };
     nn_part embedding = nn_part_of(w->n_vocab, "%s", s->embedding);
-    w->vocab = nn_load_linear(l, &embedding, 1, d, FAST_DECODER);
+    w->vocab = nn_load_linear(l, &embedding, 1, d, fast_decoder(d));
 }
 
 static m8_status open_model(m8_model *m, nn_load *l, m8_error *err)
@@ -281,11 +284,54 @@ static void feed_forward(nn_run *r, const struct whisper_layer *y, nn_t x)
     nn_add_to(r, x, nn_linear(r, h, &y->fc2));
 }
 
-static void encoder_layer(const struct whisper *w, nn_run *r, const struct whisper_layer *y, nn_t x /* [n, d], updated */)
+static int ceil_div(int a, int b) { return (a + b - 1) / b; }
+
+static int block_len(struct whisper_view v, int block) /* the last may be shorter */
+{
+    int left = WHISPER_POSITIONS - v.exact - block * v.stride;
+    return left < v.stride ? left : v.stride;
+}
+
+int whisper_view_rows(struct whisper_view v)
+{
+    return v.exact < WHISPER_POSITIONS ? v.exact + ceil_div(WHISPER_POSITIONS - v.exact, v.stride) : WHISPER_POSITIONS;
+}
+
+/* So that each row counts as often in an attention as it stands for positions. */
+static float *view_bias(nn_run *r, struct whisper_view v, int dh)
+{
+    int n = whisper_view_rows(v);
+    if (v.exact >= n) return NULL;
+    float *bias = nn_take(r, (size_t)round16(n) * sizeof *bias);
+    for (int i = 0; i < round16(n) && bias; i++) bias[i] = i < v.exact || i >= n ? 0 : logf((float)block_len(v, i - v.exact)) * sqrtf((float)dh);
+    return bias;
+}
+
+/* Behind the exact rows: padding, as the last of them is, at one position of each block; which one changes from block to block (the
+ * golden ratio spreads them), for the positions are waves, and of even steps some would look slow. */
+static nn_t add_positions(const struct whisper *w, nn_run *r, nn_t x, struct whisper_view v)
+{
+    int d = w->d, n = whisper_view_rows(v);
+    nn_t all = nn_new(r, n, d);
+    for (int i = 0; i < n && !r->status; i++) {
+        int from = i, pos = i;
+        if (i >= v.exact) {
+            int block = i - v.exact;
+            from = v.exact - 1;
+            pos = v.exact + block * v.stride + (int)(fmod((block + 1) * 0.6180339887, 1) * block_len(v, block));
+        }
+        memcpy(all.d + (ptrdiff_t)i * d, x.d + (ptrdiff_t)from * x.ld, (size_t)d * sizeof(float));
+        r->k->add(all.d + (ptrdiff_t)i * d, w->enc_pos + (ptrdiff_t)pos * d, d);
+    }
+    return all;
+}
+
+static void encoder_layer(const struct whisper *w, nn_run *r, const struct whisper_layer *y, nn_t x /* [n, d], updated */, const float *bias)
 {
     int d = w->d, dh = d / w->enc_heads;
     nn_t qkv = nn_linear(r, norm(r, x, &y->norm1), &y->qkv);            /* [n, 3d] */
     nn_kv kv = nn_kv_new(r, w->enc_heads, dh, round16(x.n));
+    kv.bias = bias;
     nn_kv_put(r, &kv, 0, nn_cols(qkv, d, d), nn_cols(qkv, 2 * d, d));
     nn_seq all = { .n_rows = x.n, .span = { { 0, x.n } }, .n_spans = 1, .first = -1 };
     nn_t a = nn_attend(r, nn_cols(qkv, 0, d), &kv, w->enc_heads, 1 / sqrtf((float)dh), &all, 1);
@@ -298,16 +344,17 @@ static void see(const struct whisper_tap *tap, const char *name, int layer, nn_t
     if (tap && x.d) tap->see(tap->user, name, layer, x);
 }
 
-nn_t whisper_encode(const struct whisper *w, nn_run *r, nn_t mel, const struct whisper_tap *tap)
+nn_t whisper_encode(const struct whisper *w, nn_run *r, nn_t mel, struct whisper_view view, const struct whisper_tap *tap)
 {
-    nn_t x = nn_conv(r, mel, &w->conv1, (nn_conv_opts){ .pad = 1, .act = NN_GELU });             /* [2n, d] */
+    nn_t x = nn_conv(r, mel, &w->conv1, (nn_conv_opts){ .pad = 1, .act = NN_GELU });             /* [2 exact, d] */
     see(tap, "enc.conv1", 0, x);
-    x = nn_conv(r, x, &w->conv2, (nn_conv_opts){ .pad = 1, .stride = 2, .act = NN_GELU });       /* [n, d]  */
-    nn_add_to(r, x, (nn_t){ w->enc_pos, x.n, w->d, w->d });
+    x = nn_conv(r, x, &w->conv2, (nn_conv_opts){ .pad = 1, .stride = 2, .act = NN_GELU });       /* [exact, d]   */
+    x = add_positions(w, r, x, view);                                                            /* [n, d]       */
     see(tap, "enc.embed", 0, x);
+    const float *bias = view_bias(r, view, w->d / w->enc_heads);
     for (int i = 0; i < w->n_enc; i++) {
         m8_arena_mark mark = m8_arena_here(r->arena);
-        encoder_layer(w, r, &w->enc[i], x);
+        encoder_layer(w, r, &w->enc[i], x, bias);
         m8_arena_back(r->arena, mark);
         see(tap, "enc.block", i, x);
     }
@@ -318,15 +365,17 @@ nn_t whisper_encode(const struct whisper *w, nn_run *r, nn_t mel, const struct w
 
 /* ---- decoder */
 
-struct whisper_cache whisper_cache_new(const struct whisper *w, nn_run *r, nn_t sound)
+struct whisper_cache whisper_cache_new(const struct whisper *w, nn_run *r, nn_t sound, struct whisper_view view)
 {
     int d = w->d, dh = d / w->dec_heads;
     struct whisper_cache c = { .n_cross = sound.n };
+    const float *bias = view_bias(r, view, dh);
     c.self = nn_take(r, (size_t)w->n_dec * sizeof *c.self);
     c.cross = nn_take(r, (size_t)w->n_dec * sizeof *c.cross);
     for (int i = 0; i < w->n_dec && !r->status; i++) {
         c.self[i] = (nn_kv){0};
         c.cross[i] = nn_kv_new(r, w->dec_heads, dh, round16(sound.n));
+        c.cross[i].bias = bias;
         m8_arena_mark mark = m8_arena_here(r->arena);
         nn_t kv = nn_linear(r, sound, &w->dec[i].cross_kv);                       /* [n, 2d] */
         nn_kv_put(r, &c.cross[i], 0, nn_cols(kv, 0, d), nn_cols(kv, d, d));

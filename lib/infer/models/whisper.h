@@ -48,16 +48,22 @@ struct whisper_tap {
     void (*see)(void *user, const char *name, int layer, nn_t x);
     void *user;
 };
-/* mel [2n, n_mels] -> [n, d], n up to WHISPER_POSITIONS */
-nn_t whisper_encode(const struct whisper *w, nn_run *r, nn_t mel, const struct whisper_tap *tap);
+/* What of a window is computed: positions [0, exact) one by one, then, where all is padding, one for each `stride` of them, which counts
+ * as often. The model was trained on whole windows and hears differently in shorter ones; but padding is alike. */
+struct whisper_view {
+    int exact, stride; /* exact WHISPER_POSITIONS: everything */
+};
+int whisper_view_rows(struct whisper_view v);
+/* mel [2 exact, n_mels], its last six rows padding if exact is not all -> [rows, d] */
+nn_t whisper_encode(const struct whisper *w, nn_run *r, nn_t mel, struct whisper_view view, const struct whisper_tap *tap);
 
 /* Keys and values of a window while it is decoded, one each for every layer of the decoder. */
 struct whisper_cache {
     nn_kv *self, *cross;
-    int n_cross; /* positions that the encoder gave */
+    int n_cross; /* rows that the encoder gave */
 };
-/* Room for n_cells tokens (a multiple of 16), and the cross-attention's keys and values from sound [n, d]. */
-struct whisper_cache whisper_cache_new(const struct whisper *w, nn_run *r, nn_t sound);
+/* The cross-attention's keys and values from the encoder's output; then room for n_cells tokens (a multiple of 16). */
+struct whisper_cache whisper_cache_new(const struct whisper *w, nn_run *r, nn_t sound, struct whisper_view view);
 void whisper_cache_cells(const struct whisper *w, nn_run *r, struct whisper_cache *c, int n_cells);
 
 /* Rows of tokens that continue sequences: rows of seq[i] are put into cells cell[i].. and see what seq[i] says. */

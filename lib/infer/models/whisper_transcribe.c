@@ -5,8 +5,9 @@
  *     the next window begins where the last whole segment ended, with the text so far as prompt
  *
  * Two things are ours. A gate in front: Whisper makes words out of silence (30 s of zeros are " you"), so windows without sound are passed
- * over. A shortened window: a short clip is not padded to 30 s but to its length and 2.56 s, at least 10.24 s (below that the model
- * repeats itself); a text that looks wrong then is searched again in the whole window before anything else is tried. */
+ * over. A thinned window: behind a short clip the padding is not encoded position by position, but one for three, which counts threefold in
+ * every attention. (Cutting it off, as others do, changes the words: the model knows nothing but whole windows.) A text that it is not
+ * sure of is heard again in the whole window before anything else is tried. */
 #include "whisper.h"
 #include <math.h>
 #include <string.h>
@@ -14,8 +15,10 @@
 #define MOST_COMPRESSION 2.4f /* above: the text repeats itself */
 #define LEAST_LOGPROB -1.0f   /* below: the model does not believe it */
 #define MOST_NO_SPEECH 0.6f
-#define SHORT_LEAST 512       /* positions of a shortened window */
-#define SHORT_MORE 128
+#define UNSURE_LOGPROB -0.6f  /* below: a thinned window is heard again as a whole */
+#define MARGIN 64             /* positions behind the sound that are encoded one by one */
+#define STRIDE 3              /* of those behind them */
+
 
 struct session {
     m8_model *m;
@@ -69,12 +72,13 @@ struct window {
     struct whisper_found found;
 };
 
-static int short_positions(const struct session *s, int n_frames)
+static const struct whisper_view whole = { .exact = WHISPER_POSITIONS };
+
+static struct whisper_view view_for(const struct session *s, int n_frames)
 {
-    if (s->opts->full_window || s->m->precision == M8_F32) return WHISPER_POSITIONS;
-    int n = ((n_frames + 1) / 2 + SHORT_MORE + 63) / 64 * 64;
-    if (n < SHORT_LEAST) n = SHORT_LEAST;
-    return n < WHISPER_POSITIONS ? n : WHISPER_POSITIONS;
+    if (s->opts->full_window || s->m->precision == M8_F32) return whole;
+    struct whisper_view v = { .exact = (n_frames + 1) / 2 + MARGIN, .stride = STRIDE };
+    return v.exact < WHISPER_POSITIONS - 64 ? v : whole;
 }
 
 /* Frames [seek, seek + n_frames) and `after` behind them to [2 positions, n_mels], normalised. */
@@ -89,13 +93,13 @@ static nn_t window_mel(struct session *s, int seek, int n_frames, int positions,
     return x;
 }
 
-static void encode(struct session *s, struct window *win, int positions)
+static void encode(struct session *s, struct window *win, struct whisper_view view)
 {
     nn_run *r = &s->w->run;
     double t0 = m8_now_s();
     nn_reset(r);
-    nn_t sound = whisper_encode(s->w, r, window_mel(s, win->seek, win->n_frames, positions, 0), NULL);
-    win->cache = whisper_cache_new(s->w, r, sound);
+    nn_t sound = whisper_encode(s->w, r, window_mel(s, win->seek, win->n_frames, view.exact, 0), view, NULL);
+    win->cache = whisper_cache_new(s->w, r, sound, view);
     s->info.encode_s += m8_now_s() - t0;
 }
 
@@ -118,8 +122,8 @@ static m8_status find_language_exactly(struct session *s)
     int n = s->n_frames + 2 < WHISPER_FRAMES ? s->n_frames + 2 : WHISPER_FRAMES;
     float silence = -10;
     nn_mel_normalise(&silence, 1, s->mel_max);
-    nn_t sound = whisper_encode(w, &w->run, window_mel(s, 0, n, WHISPER_POSITIONS, silence), NULL);
-    struct whisper_cache c = whisper_cache_new(w, &w->run, sound);
+    nn_t sound = whisper_encode(w, &w->run, window_mel(s, 0, n, WHISPER_POSITIONS, silence), whole, NULL);
+    struct whisper_cache c = whisper_cache_new(w, &w->run, sound, whole);
     return find_language(s, &c);
 }
 
@@ -152,17 +156,16 @@ static m8_status hear(struct session *s, struct window *win)
     m8_status st = M8_OK;
     if (s->language < 0 && exact) st = find_language_exactly(s);
     if (st) return st;
-    int positions = short_positions(s, win->n_frames);
-    encode(s, win, positions);
+    struct whisper_view view = view_for(s, win->n_frames);
+    encode(s, win, view);
     if (s->language < 0) st = find_language(s, &win->cache);
     m8_arena_mark mark = m8_arena_here(r->arena);
-    if (positions < WHISPER_POSITIONS) {
+    if (view.exact < WHISPER_POSITIONS) {
         int plausible = 32 + win->n_frames * 15 / 100; /* 15 tokens a second: faster than anybody speaks */
         if (!st) st = search(s, win, 0, plausible);
-        bool ran_on = plausible < s->w->n_ctx / 2 && !win->found.ended;
-        if (st || !(looks_wrong(&win->found) || ran_on)) return st;
-        m8_log(M8_LOG_INFO, "whisper: the shortened window gave \"%.60s\": once more with the whole one", win->found.text);
-        encode(s, win, WHISPER_POSITIONS);
+        bool ran_on = plausible < s->w->n_ctx / 2 && !win->found.ended, sure = win->found.avg_logprob >= UNSURE_LOGPROB;
+        if (st || (sure && !ran_on && !looks_wrong(&win->found))) return st;
+        encode(s, win, whole);
         mark = m8_arena_here(r->arena);
     }
     for (int t = 0; t <= 10 && !st; t += 2) {

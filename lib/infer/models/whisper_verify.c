@@ -157,8 +157,9 @@ static m8_status compare_all(struct check *c, const m8__tensor *mel)
     for (int i = 0; i < WHISPER_FRAMES; i++) {
         for (int b = 0; b < w->n_mels; b++) x.d[i * w->n_mels + b] = bands[b * WHISPER_FRAMES + i];
     }
-    nn_t sound = whisper_encode(w, r, x, &(struct whisper_tap){ compare_rows, c });
-    struct whisper_cache cache = whisper_cache_new(w, r, sound);
+    struct whisper_view all = { .exact = WHISPER_POSITIONS };
+    nn_t sound = whisper_encode(w, r, x, all, &(struct whisper_tap){ compare_rows, c });
+    struct whisper_cache cache = whisper_cache_new(w, r, sound, all);
     m8_status st = r->status ? r->status : compare_languages(c, &cache);
     for (size_t i = 0; i < sizeof ways / sizeof *ways && !st; i++) {
         m8_arena_mark mark = m8_arena_here(r->arena);

@@ -15,7 +15,7 @@ size_t nn_kv_floats(int n_heads, int dh, int cap)
 
 nn_kv nn_kv_at(float *mem, int n_heads, int dh, int cap)
 {
-    return (nn_kv){ n_heads, dh, cap, mem, mem ? mem + (size_t)n_heads * (size_t)cap * (size_t)dh : NULL };
+    return (nn_kv){ n_heads, dh, cap, mem, mem ? mem + (size_t)n_heads * (size_t)cap * (size_t)dh : NULL, NULL };
 }
 
 nn_kv nn_kv_new(nn_run *r, int n_heads, int dh, int cap)
@@ -114,7 +114,7 @@ static void attend_rows(const struct attend *a, const nn_seq *s, int i0, int n, 
             if (len <= 0) break;
             k->gemm_f32(&(struct m8__gemm){ .y = scores + total, .ldy = ld, .x = q, .ldx = ldq, .n = rows, .n_out = len,
                 .w = k_panel(a->kv, head, s->span[i].cell), .panel = (size_t)dh * PANEL * sizeof(float), .n_in = dh, .taps = 1,
-                .stride = 1, .dilation = 1 });
+                .stride = 1, .dilation = 1, .bias = a->kv->bias ? a->kv->bias + s->span[i].cell : NULL });
             total += len;
         }
         for (int i = 0; i < rows; i++) {

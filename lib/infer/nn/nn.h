@@ -122,6 +122,7 @@ void nn_rope_to(nn_run *r, nn_t x, int dh, const int *pos /* [n] */, const float
 typedef struct nn_kv {
     int n_heads, dh, cap; /* kv heads; dh is padded to 16 in V; cells, a multiple of 16 */
     float *k, *v;         /* zeroed at first: what is masked must be finite */
+    const float *bias;    /* [cap] or NULL: added to each cell's score before it is scaled; log(w) / scale makes a cell count w times */
 } nn_kv;
 size_t nn_kv_floats(int n_heads, int dh, int cap);               /* of k and v together */
 nn_kv nn_kv_at(float *mem /* zeroed, nn_kv_floats() */, int n_heads, int dh, int cap);
