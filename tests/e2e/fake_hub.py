@@ -111,7 +111,7 @@ class Hub:
             if "api" in how:
                 return self.reply(h, 200, {}, how["api"])
             names = how.get("names", list(self.files[repo]))
-            return self.reply(h, 200, {}, json.dumps({"sha": COMMIT, "siblings": [{"rfilename": n} for n in names]}).encode())
+            return self.reply(h, 200, {}, json.dumps({"id": repo, "sha": COMMIT, "siblings": [{"rfilename": n} for n in names]}).encode())
         repo, name = "/".join(parts[:2]), "/".join(parts[4:])
         return self.answer_file(h, repo, name)
 

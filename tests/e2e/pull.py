@@ -86,6 +86,7 @@ def case_plain(b):
     HUB.reset()
     out, _ = b.run("pull", "test/small", "--json")
     b.check_all()
+    assert sorted(os.listdir(b.cache)) == [".locks", REPO], "another tool would take it for a repo"
     assert json.loads(out)["path"] == f"{b.cache}/{REPO}/snapshots/{COMMIT}"
     assert open(f"{b.cache}/{REPO}/refs/main").read() == COMMIT
     assert all(r[3].get("Authorization") == "Bearer " + TOKEN for r in HUB.asked("127.0.0.1"))
@@ -106,6 +107,9 @@ def case_named_files(b):
     assert os.listdir(f"{b.cache}/{REPO}/snapshots/{COMMIT}") == ["sub"]
     assert open(f"{b.cache}/{REPO}/refs/refs/pr/1").read() == COMMIT
     assert HUB.asked(part="refs%2Fpr%2F1")
+    b.run("pull", "test/small/config.json")
+    assert sorted(os.listdir(f"{b.cache}/{REPO}/snapshots/{COMMIT}")) == ["config.json", "sub"]
+    b.run("pull", "test/small/../x", code=1, says="not the name of a file")
 
 
 def case_cut_and_resumed(b):
@@ -376,7 +380,8 @@ def packages(b, script='cp "$WHEELS/${3%%=*}-1-py3-none-any.whl" "$2/"', **membe
 
 
 def no_leftovers(b):
-    left = os.listdir(b.cache + "/.magic8") if os.path.isdir(b.cache + "/.magic8") else []
+    tmp = b.cache + "/.locks/magic8"
+    left = os.listdir(tmp) if os.path.isdir(tmp) else []
     assert left in ([], ["pip.lock"]), left
 
 
@@ -386,6 +391,7 @@ def case_pip(b):
     assert "trying packages" in err
     b.check_all(files)
     no_leftovers(b)
+    assert sorted(os.listdir(b.cache)) == [".locks", REPO]
     _, err = b.run("pull", "thing")
     assert "here already" in err
     # the same cache, asked through the hub: nothing to fetch
