@@ -108,13 +108,21 @@ static int common(const int *a, int n_a, const int *b, int n_b)
     return n;
 }
 
-/* Stand on the kept context that shares most with ids (at most n - 1: something must be left to compute). */
-static void stand_on_kept(struct llama_batch *b, struct seq *s, const int *ids, int n)
+/* How many of a kept context's spans its first n ids lie in. */
+static int spans_for(const struct kept *k, int n)
+{
+    int spans = 0;
+    while (n > 0) n -= k->span[spans++].n;
+    return spans;
+}
+
+/* Stand on the kept context that shares most with ids (at most n - 1: something must be left to compute) in at most `most` spans. */
+static void stand_on_kept(struct llama_batch *b, struct seq *s, const int *ids, int n, int most)
 {
     int best = 0;
     for (int i = 0; i < b->n_kept; i++) {
         int same = common(b->kept[i]->ids, b->kept[i]->n, ids, n - 1);
-        if (same > best && b->kept[i]->n_spans < 3) { /* what stands on it can be kept too */
+        if (same > best && spans_for(b->kept[i], same) <= most) {
             best = same;
             s->parent = b->kept[i];
         }
@@ -144,7 +152,7 @@ static m8_status find_room(struct llama_batch *b, struct seq *s, int n_prompt, i
 {
     for (bool alone = false;; alone = s->parent != NULL) {
         leave_kept(s);
-        if (!alone) stand_on_kept(b, s, ids, n_prompt);
+        if (!alone) stand_on_kept(b, s, ids, n_prompt, 2); /* with its own it has 3, and can be kept */
         s->n_units = (n_prompt - s->done + max_new + UNIT - 1) / UNIT;
         do s->unit = take_units(b, s->n_units);
         while (s->unit < 0 && forget_oldest(b));
@@ -389,10 +397,8 @@ m8_status m8__batch_score(m8_model *model, const int *prompt, int n_prompt, int 
 {
     struct llama *m = model->impl;
     struct llama_batch *b = m->batch;
-    int units = 0;
     for (int i = 0; i < n_texts; i++) {
         if (n[i] < 1 || n[i] > MAX_ROWS) return m8_fail(err, M8_E_LIMIT, "a text of %d tokens to score", n[i]);
-        units += (n[i] + UNIT - 1) / UNIT;
     }
     int most = b->n_units / 2;
     /* the prompt first, as any call; it stays kept, and the texts stand on it */
@@ -405,7 +411,7 @@ m8_status m8__batch_score(m8_model *model, const int *prompt, int n_prompt, int 
         struct seq s = {0};
         pthread_mutex_lock(&b->lock);
         while (b->led) pthread_cond_wait(&b->news, &b->lock);
-        stand_on_kept(b, &s, prompt, n_prompt);
+        stand_on_kept(b, &s, prompt, n_prompt, 3);
         int unit = -1;
         if (s.done == n_prompt - 1) {
             do unit = take_units(b, need);
