@@ -54,7 +54,7 @@ static m8_status read_base(struct ball *b, m8_error *err)
     for (int i = 0; i < b->n_adages; i++) {
         char *end;
         b->base[i] = strtof(at, &end);
-        if (end == at) return m8_fail(err, M8_E_INTERNAL, "adages.base is out of step with adages.txt; run tools/adages.sh");
+        if (end == at) return m8_fail(err, M8_E_INTERNAL, "adages.base is out of step with adages.txt; run tools/adages_base");
         at = end;
     }
     return M8_OK;
@@ -148,11 +148,33 @@ static uint64_t next_random(uint64_t *state)
     return z ^ z >> 31;
 }
 
+/* The mean score of texts after the neutral questions. */
+static m8_status neutral_scores(struct ball *b, const char *const *texts, int n, float *base, m8_error *err)
+{
+    float scores[MAX_ADAGES];
+    m8_status st = M8_OK;
+    for (int i = 0; i < n; i++) base[i] = 0;
+    for (int q = 0; q < N_NEUTRAL && !st; q++) {
+        st = score(b, neutral[q], texts, n, scores, err);
+        for (int i = 0; i < n && !st; i++) base[i] += scores[i] / N_NEUTRAL;
+    }
+    return st;
+}
+
+m8_status ball_print_base(struct ball *b, FILE *out, m8_error *err)
+{
+    float base[MAX_ADAGES];
+    m8_status st = neutral_scores(b, b->adages, b->n_adages, base, err);
+    if (!st) fprintf(out, "%lld\n", (long long)m8_model_params(b->llm));
+    for (int i = 0; i < b->n_adages && !st; i++) fprintf(out, "%.2f\n", (double)base[i]);
+    return st;
+}
+
 static m8_status choose(struct ball *b, const char *question, uint64_t seed, const char **answer, m8_error *err)
 {
     int order[MAX_ADAGES], n = b->n_adages - 1 < HAND ? b->n_adages - 1 : HAND;
     const char *hand[HAND];
-    float base[HAND] = {0}, scores[HAND];
+    float base[HAND], scores[HAND];
     for (int i = 0; i < b->n_adages; i++) order[i] = i;
     for (int i = 1; i <= n; i++) { /* the first line is for foolish questions only */
         int with = i + (int)(next_random(&seed) % (uint64_t)(b->n_adages - i)), was = order[i];
@@ -161,11 +183,7 @@ static m8_status choose(struct ball *b, const char *question, uint64_t seed, con
         hand[i - 1] = b->adages[order[i]];
         if (b->base) base[i - 1] = b->base[order[i]];
     }
-    m8_status st = M8_OK;
-    for (int q = 0; q < N_NEUTRAL && !b->base && !st; q++) {
-        st = score(b, neutral[q], hand, n, scores, err);
-        for (int i = 0; i < n; i++) base[i] += scores[i] / N_NEUTRAL;
-    }
+    m8_status st = b->base ? M8_OK : neutral_scores(b, hand, n, base, err);
     if (!st) st = score(b, question, hand, n, scores, err);
     if (st) return st;
     int best = 0;
