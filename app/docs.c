@@ -26,7 +26,7 @@ void help_program(void)
     puts("usage: magic8 VERB [OPTION...] [ARGUMENT...]\n\nA talking Magic 8 Ball, and the models behind it.\n");
     for (const struct verb *v = verbs; v->name; v++) {
         char left[128];
-        if (v->hidden || !v->run) continue;
+        if (v->hidden) continue;
         snprintf(left, sizeof left, "%s %s", v->name, v->args);
         line(left, v->summary);
     }

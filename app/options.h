@@ -87,7 +87,7 @@ extern const struct verb verbs[];   /* ends with a row without a name */
 extern const struct opt opt_rows[];     /* likewise */
 extern const struct options options_default;
 
-const struct verb *verb_find(const char *name); /* NULL: no such verb, or it is not in this build */
+const struct verb *verb_find(const char *name); /* NULL: no such verb */
 
 /* Parse argv behind the verb. Returns 0, or 2 after a line on stderr. argv is reordered: arguments first. */
 int options_parse(struct options *o, const struct verb *verb, int argc, char **argv);

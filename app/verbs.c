@@ -3,13 +3,6 @@
 #include "options.h"
 #include <limits.h>
 
-/* A verb whose file is not in the build is not offered. */
-#pragma weak cmd_ask
-#pragma weak cmd_listen
-#pragma weak cmd_chat
-#pragma weak cmd_say
-#pragma weak cmd_verify
-#pragma weak cmd_bench
 
 const struct verb verbs[] = {
     { "ask", V_ASK, cmd_ask, "AUDIO|TEXT|-", 1, 1, "ask the magic 8 ball, aloud or in writing",
