@@ -41,7 +41,7 @@ sounds() {
 field() { python3 -c 'import json, sys
 v = json.loads(sys.stdin.readline())[sys.argv[1]]
 print(v if isinstance(v, str) else "")' "$1" 2>/dev/null; }
-plain() { tr 'A-Z' 'a-z' | tr -cd 'a-z0-9 \n' | tr -s ' ' | sed 's/^ //; s/ $//'; }
+plain() { tr 'A-Z' 'a-z' | tr -cd 'a-z0-9 \n' | tr -s ' ' | sed 's/^ //; s/ *$//'; }
 
 # ---- what needs no model
 try --version
@@ -166,7 +166,7 @@ ls ./*.part >/dev/null 2>&1 && no 'interrupted' "left behind: $(ls)" || ok 'inte
 while IFS='	' read -r file words; do
     [ -n "$words" ] || continue
     try listen "$audio/$file"
-    printf '%s\t%s\t%s\n' "$file" "$words" "$([ "$code" = 0 ] && plain <out)"
+    printf '%s\t%s\t%s\n' "$file" "$words" "$([ "$code" = 0 ] && tr "\n" " " <out | plain)"
 done <"$audio/words.txt" >heard
 python3 "$root/tests/e2e/words.py" heard
 try listen "$audio/jfk.wav"
