@@ -1,8 +1,6 @@
 /* The one table of verbs and options: --help, the man page and the completions are made from it. After a change:
  * `ninja -C build docs` writes doc/magic8.1.scd and doc/completions anew (a test compares them). */
 #include "options.h"
-#include <limits.h>
-
 
 const struct verb verbs[] = {
     { "ask", V_ASK, cmd_ask, "AUDIO|TEXT|-", 1, 1, "ask the magic 8 ball, aloud or in writing",
