@@ -167,17 +167,20 @@ INLINE void tile(const int bits, const int R, const int P, const struct m8__gemm
     finish(R, P, acc, g, i, o, last);
 }
 
+/* Few sizes of tiles, as in tile_avx512.h. */
 INLINE void rows(const int bits, const int MOST, const int P, const struct m8__gemm *g, int o, __mmask16 last)
 {
-    int tiles = (g->n + MOST - 1) / MOST;
-    for (int i = 0, r; i < g->n; i += r, tiles--) {
-        r = (g->n - i + tiles - 1) / tiles;
-        switch (r) {
-#define TILE(R) case R: if (R <= MOST) tile(bits, R, P, g, i, o, last); break;
-        TILE(1) TILE(2) TILE(3) TILE(4) TILE(5) TILE(6) TILE(7) TILE(8) TILE(9) TILE(10) TILE(11) TILE(12)
-#undef TILE
-        }
-    }
+    int n = g->n, i = 0;
+    for (; n - i >= MOST; i += MOST)
+        tile(bits, MOST, P, g, i, o, last);
+    if (MOST >= 12 && n - i >= 6)
+        tile(bits, 6, P, g, i, o, last), i += 6;
+    if (n - i >= 4)
+        tile(bits, 4, P, g, i, o, last), i += 4;
+    if (n - i >= 2)
+        tile(bits, 2, P, g, i, o, last), i += 2;
+    if (n - i >= 1)
+        tile(bits, 1, P, g, i, o, last);
 }
 
 INLINE void gemm(const int bits, const struct m8__gemm *g)

@@ -80,18 +80,20 @@ INLINE void tile(enum tile_kind kind, const int R, const int P, const struct ste
             _mm512_mask_storeu_ps(y + r * g->ldy + p * PANEL, p == P - 1 ? last : 0xffff, acc[r][p]);
 }
 
-/* All rows, by at most MOST at a time, the tiles as equal as can be. */
+/* All rows, by at most MOST at a time. Few sizes of tiles: each is code that somebody has to compile, in six builds. */
 INLINE void rows(enum tile_kind kind, const int MOST, const int P, const struct steps *s, int o, __mmask16 last, int k0, int k1)
 {
-    int n = s->g->n, tiles = (n + MOST - 1) / MOST;
-    for (int i = 0, r; i < n; i += r, tiles--) {
-        r = (n - i + tiles - 1) / tiles;
-        switch (r) {
-#define TILE(R) case R: if (R <= MOST) tile(kind, R, P, s, i, o, last, k0, k1); break;
-        TILE(1) TILE(2) TILE(3) TILE(4) TILE(5) TILE(6) TILE(7) TILE(8) TILE(9) TILE(10) TILE(11) TILE(12) TILE(13) TILE(14)
-#undef TILE
-        }
-    }
+    int n = s->g->n, i = 0;
+    for (; n - i >= MOST; i += MOST)
+        tile(kind, MOST, P, s, i, o, last, k0, k1);
+    if (MOST >= 12 && n - i >= 6)
+        tile(kind, 6, P, s, i, o, last, k0, k1), i += 6;
+    if (n - i >= 4)
+        tile(kind, 4, P, s, i, o, last, k0, k1), i += 4;
+    if (n - i >= 2)
+        tile(kind, 2, P, s, i, o, last, k0, k1), i += 2;
+    if (n - i >= 1)
+        tile(kind, 1, P, s, i, o, last, k0, k1);
 }
 
 INLINE void gemm(enum tile_kind kind, const struct m8__gemm *g)
