@@ -36,7 +36,7 @@ static int flush_output(int code)
 {
     errno = 0;
     if (!fflush(stdout) && !ferror(stdout)) return code;
-    if (errno == EPIPE) return code ? code : 1;
+    if (code || errno == EPIPE) return code ? code : 1; /* one line says why, and it has been said */
     fprintf(stderr, "magic8: writing standard output: %s\n", errno ? strerror(errno) : "failed");
     return 1;
 }
