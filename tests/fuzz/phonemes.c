@@ -3,6 +3,8 @@
 #include <string.h>
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+const char *__lsan_default_suppressions(void);
+const char *__lsan_default_suppressions(void) { return "leak:libespeak-ng\n"; } /* its globals, at exit */
 
 static m8__phonemizer *open_voice(const char *voice)
 {

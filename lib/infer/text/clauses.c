@@ -19,13 +19,59 @@ static const struct {
     { 0xFF1F, "? " }, { 0x061F, "? " }, { 0x060C, ", " }, { 0x061B, "; " }, { 0x0964, ". " }, { 0x0965, ". " },
 };
 
-static void clean_one(m8_buf *out, int32_t c, const char *raw, size_t n)
+/* espeak-ng 1.51 reads the letters of other scripts with the voices of their languages, and loading those it uses memory that it has
+ * freed: one Gurmukhi sign in English text is enough (found by tests/fuzz/phonemes.c). So it gets none of them, and
+ * where the language has a script of its own no Latin letters and no signs, which it reads in English, either. */
+m8__script m8__script_of(const char *voice)
+{
+    static const struct {
+        const char *languages; /* each between blanks */
+        m8__script script;
+    } all[] = {
+        { " ru uk be bg mk sr kk ky tt ba cv mn tg ", { 0x400, 0x52F } }, { " el grc ", { 0x370, 0x3FF, 0x1F00, 0x1FFF } },
+        { " ar fa ur ps sd ug ", { 0x600, 0x77F, 0xFB50, 0xFEFC } }, { " ka ", { 0x10A0, 0x10FF } }, { " hy hyw ", { 0x530, 0x58F } },
+        { " he ", { 0x590, 0x5FF } }, { " hi mr ne kok ", { 0x900, 0x97F } }, { " bn as bpy ", { 0x980, 0x9FF } }, { " pa ", { 0xA00, 0xA7F } },
+        { " gu ", { 0xA80, 0xAFF } }, { " or ", { 0xB00, 0xB7F } }, { " ta ", { 0xB80, 0xBFF } }, { " te ", { 0xC00, 0xC7F } },
+        { " kn ", { 0xC80, 0xCFF } }, { " ml ", { 0xD00, 0xD7F } }, { " si ", { 0xD80, 0xDFF } }, { " th ", { 0xE00, 0xE7F } },
+        { " my ", { 0x1000, 0x109F } }, { " am ", { 0x1200, 0x137F } }, { " ko ", { 0x1100, 0x11FF, 0xAC00, 0xD7A3 } },
+        { " ja ", { 0x3040, 0x30FF, 0x4E00, 0x9FFF } }, { " zh cmn yue hak ", { 0x3400, 0x9FFF, 0x3100, 0x312F } },
+    };
+    char word[8] = " ";
+    size_t n = strcspn(voice, "-+_");
+    if (n > 4) return (m8__script){ 0 };
+    memcpy(word + 1, voice, n);
+    word[n + 1] = ' ';
+    for (size_t i = 0; i < sizeof all / sizeof *all; i++) {
+        if (strstr(all[i].languages, word)) return all[i].script;
+    }
+    return (m8__script){ 0 };
+}
+
+static bool is_foreign(int32_t c, const m8__script *s)
+{
+    bool latin = c < 0x250 || (c >= 0x300 && c < 0x370) || (c >= 0x1E00 && c < 0x1F00);
+    if (c < 128 && s->from) return !((c >= '0' && c <= '9') || strchr(" \n\t.,?!:;'-", (char)c));
+    if ((latin && !s->from) || (c >= s->from && c <= s->to) || (c >= s->from_2 && c <= s->to_2)) return false;
+    switch (utf8proc_category(c)) {
+    case UTF8PROC_CATEGORY_PC: case UTF8PROC_CATEGORY_PD: case UTF8PROC_CATEGORY_PS: case UTF8PROC_CATEGORY_PE:
+    case UTF8PROC_CATEGORY_PI: case UTF8PROC_CATEGORY_PF: case UTF8PROC_CATEGORY_SC: case UTF8PROC_CATEGORY_SM:
+        return c < 0x2000 || c > 0x22FF;
+    default: /* letters, marks, digits; and pictures, which nobody reads out */
+        return !(c >= 0x2150 && c < 0x215F); /* vulgar fractions: normalise.c */
+    }
+}
+
+static void clean_one(m8_buf *out, int32_t c, const char *raw, size_t n, const m8__script *script)
 {
     for (size_t i = 0; i < sizeof plain / sizeof *plain; i++) {
         if (plain[i].from == c) {
             m8_buf_str(out, plain[i].to);
             return;
         }
+    }
+    if (script && utf8proc_category(c) != UTF8PROC_CATEGORY_CF && is_foreign(c, script)) {
+        m8_buf_chr(out, ' ');
+        return;
     }
     switch (utf8proc_category(c)) {
     case UTF8PROC_CATEGORY_CC:
@@ -44,7 +90,7 @@ static void clean_one(m8_buf *out, int32_t c, const char *raw, size_t n)
     }
 }
 
-void m8__clean_text(m8_buf *out, const char *text, size_t n)
+void m8__clean_text(m8_buf *out, const char *text, size_t n, const m8__script *script)
 {
     for (size_t i = 0; i < n;) {
         utf8proc_int32_t c;
@@ -54,7 +100,7 @@ void m8__clean_text(m8_buf *out, const char *text, size_t n)
             i += len <= 0 ? 1 : (size_t)len;
             continue;
         }
-        clean_one(out, c, text + i, (size_t)len);
+        clean_one(out, c, text + i, (size_t)len, script);
         i += (size_t)len;
     }
 }

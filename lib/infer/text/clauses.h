@@ -4,9 +4,16 @@
 
 #include <m8/base.h>
 
+/* Code points that a language is written in; all 0: Latin ones. */
+typedef struct m8__script {
+    int32_t from, to, from_2, to_2;
+} m8__script;
+m8__script m8__script_of(const char *voice); /* an espeak voice: "ru", "en-us" */
+
 /* Appends text as valid UTF-8 without control characters: tab, NUL and the like become blanks, a line feed stays; private and
- * unassigned code points become blanks, curly quotes, ellipsis and full-width punctuation their ASCII forms. */
-void m8__clean_text(m8_buf *out, const char *text, size_t n);
+ * unassigned code points become blanks, curly quotes, ellipsis and full-width punctuation their ASCII forms. script: letters and signs
+ * of others become blanks too (NULL: all are kept). */
+void m8__clean_text(m8_buf *out, const char *text, size_t n, const m8__script *script);
 
 typedef struct m8__clause {
     const char *text; /* borrowed; with its punctuation */

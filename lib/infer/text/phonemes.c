@@ -22,6 +22,7 @@ struct symbol {
 struct m8__phonemizer {
     char voice[32];
     bool english, letters;    /* letters: no espeak */
+    m8__script script;
     struct symbol *symbols;   /* [n_symbols], by code point */
     size_t n_symbols;
     struct symbol bos, eos, pad;
@@ -91,6 +92,7 @@ static m8_status read_voice(m8__phonemizer *p, const json_t *config, m8_error *e
     if (!voice || strlen(voice) >= sizeof p->voice) return m8_fail(err, M8_E_FORMAT, "the voice's JSON has no espeak.voice");
     strcpy(p->voice, voice);
     p->english = strcmp(voice, "en") == 0 || strncmp(voice, "en-", 3) == 0;
+    p->script = m8__script_of(voice);
     return m8__espeak_open(voice, err);
 }
 
@@ -239,7 +241,7 @@ m8_status m8__phonemize(m8__phonemizer *p, const char *text, m8__sentence **out,
     size_t len = strlen(text);
     if (len > LONGEST_TEXT) return m8_fail(err, M8_E_LIMIT, "the text has %zu bytes; at most %d can be spoken at a time", len, LONGEST_TEXT);
     struct work w = { 0 };
-    m8__clean_text(&w.clean, text, len);
+    m8__clean_text(&w.clean, text, len, p->letters ? NULL : &p->script);
     m8_buf_str(&w.clean, "");
     m8_status st = w.clean.status;
     if (!st && p->english) {
