@@ -235,6 +235,17 @@ static size_t dotted(m8_buf *out, const char *p)
     return n;
 }
 
+/* 6'2", behind the 6. */
+static size_t feet_and_inches(m8_buf *out, const char *p, bool one)
+{
+    struct number inches;
+    m8__read_number(&inches, p + 1);
+    m8_buf_str(out, one ? " foot " : " feet ");
+    m8__say_number(out, &inches);
+    size_t n = 1 + inches.len;
+    return n + (p[n] == '"');
+}
+
 /* A number has been said: what is glued to it. */
 static size_t number_behind(m8_buf *out, const char *p, const struct number *x)
 {
@@ -263,6 +274,15 @@ static size_t number_behind(m8_buf *out, const char *p, const struct number *x)
         m8_buf_str(out, *p == 'x' ? " by " : " to ");
         return 1;
     }
+    if (*p == '^' && m8__is_digit(p[1])) {
+        m8_buf_str(out, " to the power of ");
+        return 1;
+    }
+    if (strncmp(p, " x ", 3) == 0 && m8__is_digit(p[3])) {
+        m8_buf_str(out, " times ");
+        return 3;
+    }
+    if (*p == '\'' && m8__is_digit(p[1]) && !x->n_frac) return feet_and_inches(out, p, x->value == 1);
     if (m8__is_alnum(*p)) m8_buf_chr(out, ' '); /* "4K" */
     return 0;
 }
@@ -313,7 +333,9 @@ static size_t sign(m8_buf *out, const char *text, const char *p)
 static bool word_starts(const char *text, const char *p)
 {
     if (p == text) return true;
-    char before = p[-1];
+    const char *last = p - 1;
+    while (last > text && ((unsigned char)*last & 0xC0) == 0x80) last--;
+    char before = *last;
     if (m8__is_digit(*p) || *p == '.') return !m8__is_alnum(before) && before != '.' && before != '_' && before != ',' && before != '/';
     return !m8__is_alnum(before) && before != '_' && before != '.' && before != '\'';
 }

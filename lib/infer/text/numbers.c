@@ -10,7 +10,11 @@ static const char *const TENS[] = { "", "", "twenty", "thirty", "forty", "fifty"
 static const char *const SCALES[] = { "", " thousand", " million", " billion", " trillion" };
 
 bool m8__is_digit(char c) { return c >= '0' && c <= '9'; }
-bool m8__is_alnum(char c) { return m8__is_digit(c) || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (unsigned char)c >= 0x80; }
+bool m8__is_alnum(char c)
+{
+    unsigned char lead = (unsigned char)c; /* C2: U+0080 to U+00BF, E2: U+2000 to U+2FFF, signs and dashes */
+    return m8__is_digit(c) || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (lead >= 0x80 && lead != 0xC2 && lead != 0xE2);
+}
 
 static size_t digits_at(const char *p)
 {

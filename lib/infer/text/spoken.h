@@ -30,7 +30,7 @@ size_t m8__say_time(m8_buf *out, const char *text, const char *p);
 size_t m8__say_abbreviation(m8_buf *out, const char *text, const char *p);
 size_t m8__say_roman(m8_buf *out, const char *text, const char *p);
 
-bool m8__is_alnum(char c); /* ASCII letters and digits, and every byte of what is not ASCII */
+bool m8__is_alnum(char c); /* c begins a letter or a digit; what is not ASCII counts, signs and dashes do not */
 bool m8__is_digit(char c);
 size_t m8__word_is(const char *p, const char *word);  /* its length if the whole word stands at p */
 bool m8__before_is(const char *text, const char *p, const char *const *words); /* is the word before p one of these? (NULL-ended) */

@@ -176,6 +176,12 @@ size_t m8__say_time(m8_buf *out, const char *text, const char *p)
         m8_buf_str(out, second == 1 ? " second" : " seconds");
     }
     if (m) m8_buf_str(out, letter == 'a' ? " AM" : " PM");
-    if (dot && m8__ends_sentence(p + n + m)) m8_buf_chr(out, '.');
-    return n + m;
+    n += m;
+    size_t dash = strncmp(p + n, "\xE2\x80\x93", 3) == 0 ? 3 : p[n] == '-';
+    if (dash && m8__is_digit(p[n + dash])) {
+        m8_buf_str(out, " to ");
+        return n + dash;
+    }
+    if (dot && m8__ends_sentence(p + n)) m8_buf_chr(out, '.');
+    return n;
 }

@@ -3,6 +3,7 @@
 #include "models/vits.h"
 #include "torture.h"
 #include <math.h>
+#include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -242,6 +243,50 @@ static void whole_voices(void **state)
     }
 }
 
+struct voice_call {
+    m8_model *m;
+    m8_buf sound;
+};
+
+static m8_status keep(void *user, const float *x, size_t n)
+{
+    m8_buf_add(user, x, n * sizeof *x);
+    return M8_OK;
+}
+
+static void *speak_once(void *arg)
+{
+    struct voice_call *c = arg;
+    m8_speak(c->m, "ab ba. a bab", &(m8_speak_opts){ .seed = 5, .length_scale = 4 }, (m8_pcm_sink){ keep, &c->sound }, NULL);
+    return NULL;
+}
+
+/* Calls in flight together give what each gives alone. */
+static void in_company(void **state)
+{
+    enum { N = 4 };
+    m8_model *m = NULL;
+    pthread_t threads[N];
+    make_tensors(0);
+    write_voice(&(struct damage){ 0 });
+    assert_int_equal(m8_open(&m, dir, &(m8_open_opts){ .n_threads = 3 }, NULL), M8_OK);
+    struct voice_call alone = { .m = m }, calls[N];
+    speak_once(&alone);
+    assert_true(alone.sound.len > 0);
+    for (int i = 0; i < N; i++) {
+        calls[i] = (struct voice_call){ .m = m };
+        assert_int_equal(pthread_create(&threads[i], NULL, speak_once, &calls[i]), 0);
+    }
+    for (int i = 0; i < N; i++) {
+        pthread_join(threads[i], NULL);
+        assert_int_equal(calls[i].sound.len, alone.sound.len);
+        assert_memory_equal(calls[i].sound.data, alone.sound.data, alone.sound.len);
+        m8_buf_finish(&calls[i].sound);
+    }
+    m8_buf_finish(&alone.sound);
+    m8_close(m);
+}
+
 /* Each tensor missing, of another shape, or full of what no voice has: an error with a line, or bounded sound without NaN. */
 static void damaged_voices(void **state)
 {
@@ -292,7 +337,8 @@ int main(void)
 {
     if (!mkdtemp(dir)) return 77;
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(whole_voices), cmocka_unit_test(damaged_voices), cmocka_unit_test(damaged_configs), cmocka_unit_test(failing_calls),
+        cmocka_unit_test(whole_voices), cmocka_unit_test(in_company),
+        cmocka_unit_test(damaged_voices), cmocka_unit_test(damaged_configs), cmocka_unit_test(failing_calls),
     };
     int failed = cmocka_run_group_tests(tests, NULL, NULL);
     for (int i = 0; i < 2; i++) {
