@@ -253,6 +253,7 @@ static void bench_sums(enum kind kind, gemm_fn *fn)
         struct job j = make(kind, sizes[s].n, sizes[s].n_out, sizes[s].n_in, sizes[s].taps, 1, 1);
         if (j.kind != F32 && j.kind != BF16)
             j.g.x = &j.xq;
+        j.xq.q2 = NULL; /* one digit */
         j.g.add = 0;
         void *arg[] = {&fn, &j.g};
         check_bench(sizes[s].name, call_gemm, arg, 2.0 * j.g.n * j.k * j.g.n_out, "GFLOP/s", peak[kind]);
@@ -268,6 +269,7 @@ static void bench_memory(enum kind kind, gemm_fn *fn)
         struct job j = make(kind, n, 160, 576, 1, 1, 1);
         if (j.kind != F32 && j.kind != BF16)
             j.g.x = &j.xq;
+        j.xq.q2 = NULL; /* one digit */
         int panels = (int)((128u << 20) / j.g.panel);
         char *w = check_mem(j.g.panel * panels);
         for (int p = 0; p < panels; p++)
