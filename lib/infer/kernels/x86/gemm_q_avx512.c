@@ -96,16 +96,15 @@ INLINE void dots_q4(const int R, const int P, __m512i dot[MOST_R][MOST_P], const
 }
 
 /* All blocks of one tap; `step` counts rows of x from row to row of y. */
-INLINE void sum_q8(const int R, const int P, __m512 acc[MOST_R][MOST_P], const struct xq *x, ptrdiff_t row, ptrdiff_t step, const char *w,
+INLINE void sum_q8(const int n_digits, const int R, const int P, __m512 acc[MOST_R][MOST_P], const struct xq *x, ptrdiff_t row, ptrdiff_t step, const char *w,
                    size_t panel, int nb)
 {
     const int8_t *const q[] = {x->q + row * x->ldq, x->q2 ? x->q2 + row * x->ldq : NULL};
-    const int n_digits = x->q2 ? 2 : 1;
     const float *d = x->d + row * x->ldd;
     const int32_t *sum = x->sum + row * x->ldd;
     for (int b = 0; b < nb; b++, w += sizeof(struct q8_block)) {
         __m512i dot[MOST_R][MOST_P];
-        for (int digit = 0; digit < n_digits; digit++) {
+        UNROLL for (int digit = 0; digit < n_digits; digit++) {
             next_digit(R, P, dot, digit);
             dots_q8(R, P, dot, q[digit] + b * QBLOCK, step * x->ldq, w, panel);
         }
@@ -121,15 +120,14 @@ INLINE void sum_q8(const int R, const int P, __m512 acc[MOST_R][MOST_P], const s
     }
 }
 
-INLINE void sum_q4(const int R, const int P, __m512 acc[MOST_R][MOST_P], const struct xq *x, ptrdiff_t row, ptrdiff_t step, const char *w,
+INLINE void sum_q4(const int n_digits, const int R, const int P, __m512 acc[MOST_R][MOST_P], const struct xq *x, ptrdiff_t row, ptrdiff_t step, const char *w,
                    size_t panel, int nb)
 {
     const int8_t *const q[] = {x->q + row * x->ldq, x->q2 ? x->q2 + row * x->ldq : NULL};
-    const int n_digits = x->q2 ? 2 : 1;
     const float *d = x->d + row * x->ldd, *s = x->s + row * x->ldd;
     for (int b = 0; b < nb; b++, w += sizeof(struct q4_block)) {
         __m512i dot[MOST_R][MOST_P];
-        for (int digit = 0; digit < n_digits; digit++) {
+        UNROLL for (int digit = 0; digit < n_digits; digit++) {
             next_digit(R, P, dot, digit);
             dots_q4(R, P, dot, q[digit] + b * QBLOCK, step * x->ldq, w, panel);
         }
@@ -158,10 +156,14 @@ INLINE void tile(const int bits, const int R, const int P, const struct m8__gemm
     start(R, P, acc, g, i, o, last);
     for (int t = 0; t < g->taps; t++) {
         ptrdiff_t row = (ptrdiff_t)i * g->stride + (ptrdiff_t)t * g->dilation;
-        if (bits == 8)
-            sum_q8(R, P, acc, x, row, g->stride, w, g->panel, nb);
+        if (bits == 8 && x->q2)
+            sum_q8(2, R, P, acc, x, row, g->stride, w, g->panel, nb);
+        else if (bits == 8)
+            sum_q8(1, R, P, acc, x, row, g->stride, w, g->panel, nb);
+        else if (x->q2)
+            sum_q4(2, R, P, acc, x, row, g->stride, w, g->panel, nb);
         else
-            sum_q4(R, P, acc, x, row, g->stride, w, g->panel, nb);
+            sum_q4(1, R, P, acc, x, row, g->stride, w, g->panel, nb);
         w += nb * (bits == 8 ? sizeof(struct q8_block) : sizeof(struct q4_block));
     }
     finish(R, P, acc, g, i, o, last);
