@@ -77,6 +77,37 @@ static void test_transcripts(void **state)
     m8_free(jfk);
 }
 
+/* The fast mode's thinned window gives the text of the whole one, and that of the float32 model. */
+static void test_fast(void **state)
+{
+    static const struct {
+        const char *file, *text;
+    } said[] = {
+        { "audio/jfk.wav", " And so my fellow Americans ask not what your country can do for you, ask what you can do for your country." },
+        { "audio/today.wav", " Is today a good day to start something new?" },
+    };
+    m8_model *m = open_model("whisper-base", M8_FAST, 2);
+    if (!m) skip();
+    for (size_t i = 0; i < sizeof said / sizeof *said; i++) {
+        size_t n;
+        float *x = load_wav(data_path(said[i].file), &n);
+        for (int full = 0; full < 2; full++) {
+            struct heard h = { 0 };
+            m8_error err = { 0 };
+            m8_transcribe_info info;
+            m8_transcribe_opts o = { .full_window = full };
+            if (m8_transcribe(m, x, n, &o, (m8_segment_sink){ hear_segment, &h }, &info, &err)) fail_msg("%s", err.text);
+            print_message("fast, %s: encoder %.3f s, decoder %.3f s\n", full ? "whole" : "thinned", info.encode_s, info.decode_s);
+            assert_string_equal(h.text.data ? h.text.data : "", said[i].text);
+            assert_string_equal(info.language, "en");
+            assert_true(info.language_prob > 0.5);
+            forget(&h);
+        }
+        m8_free(x);
+    }
+    m8_close(m);
+}
+
 int main(void)
 {
     json_error_t why;
@@ -85,7 +116,7 @@ int main(void)
     models[0] = open_model("whisper-tiny.en", M8_F32, 2);
     models[1] = open_model("whisper-base", M8_F32, 2);
     if (!models[0] && !models[1]) return 77;
-    const struct CMUnitTest tests[] = { cmocka_unit_test(test_verify), cmocka_unit_test(test_transcripts) };
+    const struct CMUnitTest tests[] = { cmocka_unit_test(test_verify), cmocka_unit_test(test_transcripts), cmocka_unit_test(test_fast) };
     int failed = cmocka_run_group_tests(tests, NULL, NULL);
     for (int i = 0; i < 2; i++) m8_close(models[i]);
     json_decref(facts);
