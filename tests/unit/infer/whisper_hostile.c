@@ -1,6 +1,6 @@
 /* Whisper and what is not as it should be: model files that lie, weights that are no numbers, sound that is none, callers who leave. */
+#include "../torture.h"
 #include "whisper_help.h"
-#include <sys/stat.h>
 
 /* ---- a model of width 32 with one layer each, as CTranslate2 writes it */
 
@@ -204,6 +204,31 @@ static void test_weights(void **state)
     free(x);
 }
 
+static m8_status open_and_hear(void *arg, m8_error *err)
+{
+    m8_model *m = NULL;
+    struct heard h = { 0 };
+    m8_status st = m8_open(&m, dir, &(m8_open_opts){ .n_threads = 1 }, err);
+    if (st) return st;
+    m8_transcribe_opts o = { .words = true, .no_gate = true, .no_fallback = true, .prompt = "again" };
+    st = m8_transcribe(m, arg, 8000, &o, (m8_segment_sink){ hear_segment, &h }, NULL, err);
+    forget(&h);
+    m8_close(m);
+    return st;
+}
+
+/* Every allocation fails in turn; some of them, for a run takes a while. */
+static void test_torture(void **state)
+{
+    if (!*state) skip();
+    json_set_alloc_funcs(m8_malloc, m8_free);
+    setenv("MAGIC8_TORTURE_MAX", "30", 0);
+    write_model(&(struct lie){ .width = 32 });
+    float *x = noise(8000);
+    print_message("%d sites\n", torture(open_and_hear, x));
+    free(x);
+}
+
 /* ---- sound and callers, on the real model */
 
 static m8_model *real;
@@ -346,7 +371,8 @@ int main(void)
         real = open_model("whisper-tiny.en", M8_FAST, 2);
     }
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_files), cmocka_unit_test_prestate(test_weights, tokenizer), cmocka_unit_test(test_sound),
+        cmocka_unit_test(test_files), cmocka_unit_test_prestate(test_weights, tokenizer),
+        cmocka_unit_test_prestate(test_torture, tokenizer), cmocka_unit_test(test_sound),
         cmocka_unit_test(test_caller), cmocka_unit_test(test_words), cmocka_unit_test(test_same),
     };
     int failed = cmocka_run_group_tests(tests, NULL, NULL);
