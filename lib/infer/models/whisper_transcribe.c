@@ -236,7 +236,8 @@ static m8_status push(struct session *s, const struct window *win, const struct 
     return s->out.push(s->out.user, &segment);
 }
 
-/* One window, pushed; *next: frames to go on. Holds the model's turn, except while the sink has a segment. */
+/* One window, pushed; *next: frames to go on. The sink is called within the turn, for what it sees lies in the run: it may not hear on this
+ * model itself. */
 static m8_status one_window(struct session *s, int seek, int *next)
 {
     struct window win = { .seek = seek, .n_frames = s->n_frames - seek < WHISPER_FRAMES ? s->n_frames - seek : WHISPER_FRAMES };
