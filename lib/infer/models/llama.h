@@ -19,7 +19,7 @@ struct llama {
     const m8__tensor *embed; /* [n_vocab, d], rows are looked up in the file */
     float *norm;             /* [d] */
     nn_w out;                /* [n_vocab, d], the embedding's where there is no own */
-    float *rope;             /* [n_ctx][dh/2][2] */
+    float *rope;             /* nn_rope_table */
     struct llama_layer *layers;
     float *kv_mem;           /* of all layers; untouched cells are pages never written */
     void *kv_block;

@@ -12,6 +12,7 @@ struct check {
     void (*report)(void *, const char *, double, double);
     void *user;
     int found;
+    m8_status status; /* M8_E_NOMEM */
 };
 
 static const m8__tensor *find(const struct check *c, const char *name)
@@ -22,12 +23,13 @@ static const m8__tensor *find(const struct check *c, const char *name)
 }
 
 /* The largest difference, and what float32 lets one expect: 2e-3, or 1e-5 of the largest value (some states reach thousands). */
-static double biggest(const m8__tensor *t, nn_t x, double *tolerance)
+static double biggest(struct check *c, const m8__tensor *t, nn_t x, double *tolerance)
 {
     *tolerance = 2e-3;
     int64_t cols = t->dims[t->n_dims - 1];
     double most = 0;
     float *row = m8_malloc((size_t)cols * sizeof *row);
+    if (!row) c->status = M8_E_NOMEM;
     if (!row || cols != x.c || t->n != (int64_t)x.n * x.c) most = INFINITY;
     for (int i = 0; i < x.n && most < INFINITY; i++) {
         m8__dequant(row, t, i, 1);
@@ -43,6 +45,7 @@ static double biggest(const m8__tensor *t, nn_t x, double *tolerance)
 
 static void report(struct check *c, const m8__tensor *t, double diff, double tolerance)
 {
+    if (c->status) return;
     c->found++;
     c->report(c->user, t->name, diff, tolerance);
 }
@@ -53,7 +56,7 @@ static void tap(void *user, int i, nn_t h)
     char name[32];
     snprintf(name, sizeof name, "hidden.%d", i);
     const m8__tensor *t = find(c, name);
-    double tolerance, diff = t ? biggest(t, h, &tolerance) : 0;
+    double tolerance, diff = t ? biggest(c, t, h, &tolerance) : 0;
     if (t) report(c, t, diff, tolerance);
 }
 
@@ -113,13 +116,14 @@ static m8_status check_pass(m8_model *model, struct check *c, const int *ids, in
     const m8__tensor *last = find(c, "logits"), *best = find(c, "argmax");
     if (!last) last = find(c, "logits.last");
     if (!best) best = find(c, "logits.argmax");
-    double tolerance, diff = last ? biggest(last, nn_rows(logits, n - 1, 1), &tolerance) : 0;
+    double tolerance, diff = last ? biggest(c, last, nn_rows(logits, n - 1, 1), &tolerance) : 0;
     if (last) report(c, last, diff, tolerance);
     int *want = best && best->n == n ? ids_of(best) : NULL, wrong = 0;
+    if (best && best->n == n && !want) c->status = M8_E_NOMEM;
     for (int i = 0; want && i < n; i++) wrong += nn_argmax(logits.d + (size_t)i * logits.ld, m->n_vocab) != want[i];
     if (want) report(c, best, wrong, 0.5);
     m8_free(want);
-    return M8_OK;
+    return c->status ? m8_fail(err, c->status, "verifying") : M8_OK;
 }
 
 m8_status m8__llama_verify(m8_model *model, const m8__weights *expected, void (*fn)(void *, const char *, double, double), void *user,

@@ -114,9 +114,9 @@ nn_t nn_copy(nn_run *r, nn_t x);                                  /* dense copy 
 /* fn(user, i) for i in [0, n) on the pool. */
 void nn_each(nn_run *r, int n, void (*fn)(void *user, int i), void *user);
 
-/* Rotary positions on x [n, heads * dh]: pairs (i, i + dh/2) turned by pos * theta^(-2i/dh). cos_sin from nn_rope_table: [max][dh/2][2]. */
+/* Rotary positions on x [n, heads * dh]: pairs (i, i + dh/2) turned by pos * theta^(-2i/dh). table from nn_rope_table: [max][2][dh/2], cosines and sines. */
 float *nn_rope_table(nn_load *l, int max_pos, int dh, double theta, const float *freq_factors /* [dh/2] or NULL */);
-void nn_rope_to(nn_run *r, nn_t x, int dh, const int *pos /* [n] */, const float *cos_sin);
+void nn_rope_to(nn_run *r, nn_t x, int dh, const int *pos /* [n] */, const float *table);
 
 /* ---- keys and values, kept in panels: K [head][cell/16][dh][16], V [head][dh/16][cell][16], so that scores and sums are gemm_f32 */
 typedef struct nn_kv {

@@ -2,36 +2,55 @@
 #include "nn.h"
 #include <math.h>
 
+#define ROWS 16 /* of a chunk */
+
 float *nn_rope_table(nn_load *l, int max_pos, int dh, double theta, const float *freq_factors)
 {
     float *table = nn_hold(l, (size_t)max_pos * (size_t)dh * sizeof *table);
     if (!table) return NULL;
-    for (int i = 0; i < dh / 2; i++) {
+    int half = dh / 2;
+    for (int i = 0; i < half; i++) {
         /* the originals take the frequency in float32 and multiply by the position there */
         float freq = (float)(1.0 / pow(theta, 2.0 * i / dh));
         if (freq_factors) freq /= freq_factors[i];
         for (int pos = 0; pos < max_pos; pos++) {
             float angle = (float)pos * freq;
-            table[(size_t)pos * dh + 2 * i] = (float)cos(angle);
-            table[(size_t)pos * dh + 2 * i + 1] = (float)sin(angle);
+            table[(size_t)pos * dh + i] = (float)cos(angle);
+            table[(size_t)pos * dh + half + i] = (float)sin(angle);
         }
     }
     return table;
 }
 
-void nn_rope_to(nn_run *r, nn_t x, int dh, const int *pos, const float *cos_sin)
+struct rope {
+    nn_t x;
+    int dh;
+    const int *pos;
+    const float *table;
+};
+
+static void turn(float *restrict a, float *restrict b, const float *restrict cosine, const float *restrict sine, int half)
 {
-    if (r->status) return;
-    int half = dh / 2;
-    for (int row = 0; row < x.n; row++) {
-        const float *turn = cos_sin + (ptrdiff_t)pos[row] * dh;
-        for (int head = 0; head < x.c / dh; head++) {
-            float *a = x.d + (ptrdiff_t)row * x.ld + head * dh, *b = a + half;
-            for (int i = 0; i < half; i++) {
-                float c = turn[2 * i], s = turn[2 * i + 1], at = a[i], bt = b[i];
-                a[i] = at * c - bt * s;
-                b[i] = bt * c + at * s;
-            }
-        }
+    for (int i = 0; i < half; i++) {
+        float at = a[i], bt = b[i];
+        a[i] = at * cosine[i] - bt * sine[i];
+        b[i] = bt * cosine[i] + at * sine[i];
     }
+}
+
+static void rope_chunk(void *user, int chunk)
+{
+    const struct rope *p = user;
+    int half = p->dh / 2, end = (chunk + 1) * ROWS < p->x.n ? (chunk + 1) * ROWS : p->x.n;
+    for (int row = chunk * ROWS; row < end; row++) {
+        const float *at = p->table + (ptrdiff_t)p->pos[row] * p->dh;
+        float *x = p->x.d + (ptrdiff_t)row * p->x.ld;
+        for (int c = 0; c < p->x.c; c += p->dh) turn(x + c, x + c + half, at, at + half, half);
+    }
+}
+
+void nn_rope_to(nn_run *r, nn_t x, int dh, const int *pos, const float *table)
+{
+    struct rope p = { x, dh, pos, table };
+    nn_each(r, (x.n + ROWS - 1) / ROWS, rope_chunk, &p);
 }
