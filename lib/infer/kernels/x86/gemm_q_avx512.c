@@ -27,7 +27,7 @@ enum {
     AHEAD = 4096 /* bytes to prefetch then */
 };
 
-/* x of R rows: block by block, digit by digit, 4 inputs by 4 inputs, row by row. */
+/* x of R rows: block by block, digit by digit, row by row, 4 inputs by 4 inputs. */
 struct part {
     int32_t x[PART * 2 * FOURS * MOST_R];
     float d[PART * MOST_R], s[PART * MOST_R];
@@ -42,11 +42,8 @@ static void lay_out(struct part *p, const struct xq *x, int R, ptrdiff_t row, pt
     for (int r = 0; r < R; r++, row += step) {
         for (int digit = 0; digit < digits; digit++) {
             const int8_t *q = (digit ? x->q2 : x->q) + row * x->ldq + b0 * QBLOCK;
-            for (int b = 0; b < n; b++, q += QBLOCK) {
-                int32_t *to = p->x + (b * digits + digit) * FOURS * R + r;
-                for (int j = 0; j < FOURS; j++)
-                    memcpy(to + j * R, q + 4 * j, 4);
-            }
+            for (int b = 0; b < n; b++)
+                memcpy(p->x + ((b * digits + digit) * R + r) * FOURS, q + b * QBLOCK, QBLOCK);
         }
         for (int b = 0; b < n; b++) {
             p->d[b * R + r] = x->d[row * x->ldd + b0 + b];
@@ -69,7 +66,7 @@ INLINE void dots_q8(const int R, const int P, __m512i dot[MOST_R][MOST_P], const
         }
         UNROLL for (int r = 0; r < R; r++)
             UNROLL for (int p = 0; p < P; p++)
-                dot[r][p] = _mm512_dpbusd_epi32(dot[r][p], wv[p], _mm512_set1_epi32(x[j * R + r]));
+                dot[r][p] = _mm512_dpbusd_epi32(dot[r][p], wv[p], _mm512_set1_epi32(x[r * FOURS + j]));
     }
 }
 
@@ -88,10 +85,10 @@ INLINE void dots_q4(const int R, const int P, __m512i dot[MOST_R][MOST_P], const
         }
         UNROLL for (int r = 0; r < R; r++)
             UNROLL for (int p = 0; p < P; p++)
-                dot[r][p] = _mm512_dpbusd_epi32(dot[r][p], lo[p], _mm512_set1_epi32(x[j * R + r]));
+                dot[r][p] = _mm512_dpbusd_epi32(dot[r][p], lo[p], _mm512_set1_epi32(x[r * FOURS + j]));
         UNROLL for (int r = 0; r < R; r++)
             UNROLL for (int p = 0; p < P; p++)
-                dot[r][p] = _mm512_dpbusd_epi32(dot[r][p], hi[p], _mm512_set1_epi32(x[(j + FOURS / 2) * R + r]));
+                dot[r][p] = _mm512_dpbusd_epi32(dot[r][p], hi[p], _mm512_set1_epi32(x[r * FOURS + j + FOURS / 2]));
     }
 }
 
