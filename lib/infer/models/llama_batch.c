@@ -332,17 +332,31 @@ m8_status m8__batch_run(m8_model *model, struct llama_call *call, m8_error *err)
 
 /* ---- scores */
 
-/* Sum of log-probabilities of each row's target. */
+struct rows_scored {
+    struct llama *m;
+    nn_t logits;
+    const int *target;
+    double *logprob;
+};
+
+static void score_row(void *user, int i)
+{
+    const struct rows_scored *p = user;
+    float *row = p->logits.d + (ptrdiff_t)i * p->logits.ld;
+    p->m->run.k->softmax(row, p->m->n_vocab, 1);
+    p->logprob[i] = log(fmax((double)row[p->target[i]], 1e-38)); /* what underflows is as unlikely as can be told */
+}
+
+/* The log-probability of each row's target. One digit of the state is enough for a score: it moves by some hundredths. */
 static m8_status score_rows(struct llama *m, nn_t h, const int *target, double *logprob)
 {
+    nn_w out = m->out;
+    out.digits = 1;
     for (int from = 0; from < h.n && !m->run.status; from += LOGIT_ROWS) {
         int n = h.n - from < LOGIT_ROWS ? h.n - from : LOGIT_ROWS;
         m8_arena_mark mark = m8_arena_here(m->run.arena);
-        nn_t logits = m8__llama_logits(m, nn_rows(h, from, n));
-        for (int i = 0; i < n && !m->run.status; i++) {
-            const float *row = logits.d + (size_t)i * logits.ld;
-            logprob[from + i] = (double)(row[target[from + i]] - nn_log_sum_exp(row, m->n_vocab));
-        }
+        struct rows_scored p = { m, nn_linear(&m->run, nn_rows(h, from, n), &out), target + from, logprob + from };
+        nn_each(&m->run, n, score_row, &p);
         m8_arena_back(m->run.arena, mark);
     }
     return m->run.status;
