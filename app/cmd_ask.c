@@ -1,5 +1,5 @@
-/* magic8 ask: the whole job. The three models load side by side while the question is decoded; the answer is spoken clause by clause
- * while it is made. */
+/* magic8 ask: the whole job. The models that hear and answer load side by side while the question is decoded. When it has been heard, the
+ * first has done its work and makes room for the voice, which loads while the answer is found: so all of it needs less than 400 MB. */
 #include "app.h"
 #include "ball.h"
 #include "load.h"
@@ -17,6 +17,8 @@ struct ask {
     struct ball_opts ball_opts;
     m8_pcm pcm;
     char *question;
+    m8_model *asr, *llm, *tts;
+    struct loading *voice;
 };
 
 static m8_status make_ball(void *user, m8_model *llm, m8_error *err)
@@ -41,37 +43,50 @@ static void print_json(const struct turn *t, const struct options *o)
     json_decref(j);
 }
 
-static void print_question(void *user, const char *question)
+/* The question is known. */
+static m8_status heard(void *user, const char *question, m8_error *err)
 {
-    const struct options *o = user;
-    FILE *to = o->output && !strcmp(o->output, "-") ? stderr : stdout;
-    if (!o->json) fprintf(to, "question: %s\n", question);
+    struct ask *a = user;
+    FILE *to = a->o->output && !strcmp(a->o->output, "-") ? stderr : stdout;
+    if (!a->o->json) fprintf(to, "question: %s\n", question);
     fflush(to);
+    m8_close(a->asr);
+    a->asr = NULL;
+    return a->o->output ? load_start(&a->voice, ROLE_TTS, a->o, NULL, NULL, err) : M8_OK;
+}
+
+static m8_status get_voice(void *user, m8_model **tts, m8_error *err)
+{
+    struct ask *a = user;
+    m8_status st = load_wait(a->voice, &a->tts, err);
+    a->voice = NULL;
+    *tts = a->tts;
+    return st;
 }
 
 static m8_status ask(struct ask *a, struct speech_file *file, m8_error *err)
 {
     const struct options *o = a->o;
-    struct loading *load[N_ROLES] = {0};
-    struct turn t = { .bit_rate = o->bit_rate, .speed = o->speed, .speaker = o->speaker, .seed = o->seed, .language = o->language,
-                      .beam = o->beam, .heard = print_question, .user = (void *)o, .question = a->question, .format = file->format };
-    bool is_text = a->question != NULL;
-    m8_status st = M8_OK;
-    if (!is_text) st = load_start(&load[ROLE_ASR], ROLE_ASR, o, NULL, NULL, err);
-    if (!st) st = load_start(&load[ROLE_LLM], ROLE_LLM, o, make_ball, a, err);
-    if (!st && o->output) st = load_start(&load[ROLE_TTS], ROLE_TTS, o, NULL, NULL, err);
-    m8_error first = {0};
-    for (int i = 0; i < N_ROLES; i++) {
-        m8_status loaded = load_wait(load[i], &t.models[i], &first);
-        if (loaded && !st) st = m8_fail(err, loaded, "%s", first.text);
-    }
-    t.ball = a->ball;
+    struct loading *asr = NULL, *llm = NULL;
+    m8_error why[2] = {0};
+    m8_status st = a->question ? M8_OK : load_start(&asr, ROLE_ASR, o, NULL, NULL, err);
+    if (!st) st = load_start(&llm, ROLE_LLM, o, make_ball, a, err);
+    m8_status hears = load_wait(asr, &a->asr, &why[0]), answers = load_wait(llm, &a->llm, &why[1]);
+    if (!st && hears) st = m8_fail(err, hears, "%s", m8_error_text(&why[0]));
+    if (!st && answers) st = m8_fail(err, answers, "%s", m8_error_text(&why[1]));
+    struct turn t = { .asr = a->asr, .ball = a->ball, .voice = get_voice, .heard = heard, .user = a, .language = o->language, .beam = o->beam,
+                      .bit_rate = o->bit_rate, .speaker = o->speaker, .speed = o->speed, .seed = o->seed, .format = file->format,
+                      .question = a->question };
     if (!st) st = turn_run(&t, &a->pcm, o->output ? speech_file_sink(file) : (m8_bytes_sink){0}, err);
     if (!st && o->json) print_json(&t, o);
     else if (!st) fprintf(o->output && !strcmp(o->output, "-") ? stderr : stdout, "answer: %s\n", t.answer.data);
     turn_finish(&t);
     ball_close(a->ball);
-    for (int i = 0; i < N_ROLES; i++) m8_close(t.models[i]);
+    m8_model *unused;
+    if (a->voice && !load_wait(a->voice, &unused, NULL)) m8_close(unused); /* the turn failed before it was needed */
+    m8_close(a->asr);
+    m8_close(a->llm);
+    m8_close(a->tts);
     return st;
 }
 

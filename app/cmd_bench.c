@@ -115,11 +115,16 @@ static m8_status run_tts(struct bench *b, double *v, m8_error *err)
 
 static m8_status ignore_bytes(void *user, const void *data, size_t n) { return M8_OK; }
 
+static m8_status get_voice(void *user, m8_model **tts, m8_error *err)
+{
+    *tts = ((struct bench *)user)->models[ROLE_TTS];
+    return M8_OK;
+}
+
 static m8_status run_e2e(struct bench *b, double *v, m8_error *err)
 {
     static uint64_t seed;
-    struct turn t = { .ball = b->ball, .seed = ++seed, .language = "en", .format = M8_MP3 };
-    memcpy(t.models, b->models, sizeof t.models);
+    struct turn t = { .asr = b->models[ROLE_ASR], .ball = b->ball, .voice = get_voice, .user = b, .seed = ++seed, .language = "en", .format = M8_MP3 };
     m8_status st = turn_run(&t, &b->pcm, (m8_bytes_sink){ ignore_bytes, NULL }, err);
     if (!st) {
         double all[] = { t.heard_s, t.answered_s, t.first_byte_s, t.last_byte_s, t.times.audio_s };

@@ -8,6 +8,12 @@
 #include <string.h>
 #include <unistd.h>
 
+static m8_status get_voice(void *user, m8_model **tts, m8_error *err)
+{
+    *tts = user;
+    return M8_OK;
+}
+
 int cmd_say(const struct options *o)
 {
     m8_error err = {0}, why = {0};
@@ -22,9 +28,10 @@ int cmd_say(const struct options *o)
     st = read_text(&text, o->args[0], &why);
     if (!st) st = load_model(&tts, ROLE_TTS, o, &why);
     double start = m8_now_s();
-    struct voice_opts opts = { .speak = { .length_scale = o->speed != 1 ? (float)(1 / o->speed) : 0, .speaker = o->speaker, .seed = o->seed },
+    struct voice_opts opts = { .model = get_voice, .user = tts,
+                               .speak = { .length_scale = o->speed != 1 ? (float)(1 / o->speed) : 0, .speaker = o->speaker, .seed = o->seed },
                                .encode = { .format = file.format, .bit_rate = o->bit_rate } };
-    if (!st) st = voice_start(&v, tts, &opts, speech_file_sink(&file), &why);
+    if (!st) st = voice_start(&v, &opts, speech_file_sink(&file), &why);
     if (!st) {
         st = voice_say(v, text, strlen(text));
         m8_status spoken = voice_end(v, st != M8_OK, &times, &why);

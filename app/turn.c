@@ -14,7 +14,7 @@ static m8_status hear(struct turn *t, const m8_pcm *pcm, m8_error *err)
 {
     m8_buf text = {0};
     m8_transcribe_opts o = { .language = t->language, .prompt = "Magic 8 Ball", .no_timestamps = true, .beam_size = t->beam, .seed = t->seed };
-    m8_status st = m8_transcribe(t->models[ROLE_ASR], pcm->samples, pcm->n_samples, &o, (m8_segment_sink){ add_segment, &text }, NULL, err);
+    m8_status st = m8_transcribe(t->asr, pcm->samples, pcm->n_samples, &o, (m8_segment_sink){ add_segment, &text }, NULL, err);
     const char *s = text.data ? text.data : "";
     while (*s == ' ') s++;
     size_t n = strlen(s);
@@ -42,12 +42,14 @@ m8_status turn_run(struct turn *t, const m8_pcm *pcm, m8_bytes_sink out, m8_erro
     m8_status st = t->question ? M8_OK : hear(t, pcm, err);
     t->heard_s = m8_now_s() - start;
     if (st) return st;
-    if (t->heard) t->heard(t->user, t->question);
+    if (t->heard) st = t->heard(t->user, t->question, err);
+    if (st) return st;
     if (out.push) {
-        struct voice_opts o = { .speak = { .length_scale = t->speed > 0 && t->speed != 1 ? (float)(1 / t->speed) : 0, .speaker = t->speaker,
+        struct voice_opts o = { .model = t->voice, .user = t->user,
+                                .speak = { .length_scale = t->speed > 0 && t->speed != 1 ? (float)(1 / t->speed) : 0, .speaker = t->speaker,
                                            .seed = t->seed },
                                 .encode = { .format = t->format, .bit_rate = t->bit_rate } };
-        st = voice_start(&v, t->models[ROLE_TTS], &o, out, err);
+        st = voice_start(&v, &o, out, err);
         if (st) return st;
     }
     uint64_t seed = t->seed;

@@ -3,20 +3,20 @@
 #define APP_TURN_H
 
 #include "ball.h"
-#include "load.h"
 #include "voice.h"
 
 struct turn {
     /* in: borrowed */
-    m8_model *models[N_ROLES]; /* asr may be NULL where question is given, tts where nothing is to be spoken */
+    m8_model *asr; /* may be NULL where question is given */
+    m8_status (*voice)(void *user, m8_model **tts, m8_error *err); /* gives the model that speaks, when it is needed; on another thread */
     struct ball *ball;
     const char *language;
     int beam, bit_rate, speaker;
     double speed;
     uint64_t seed; /* 0: a new one each turn */
     m8_audio_format format;
-    void (*heard)(void *user, const char *question); /* as soon as it is known; may be NULL */
-    void *user;
+    m8_status (*heard)(void *user, const char *question, m8_error *err); /* as soon as it is known; may be NULL */
+    void *user; /* of voice and heard */
     char *question; /* in: not NULL when it was written; else out: new, freed by turn_finish */
     /* out */
     m8_buf answer;

@@ -60,7 +60,9 @@ static struct clause *next_clause(struct voice *v)
 static void *speak(void *arg)
 {
     struct voice *v = arg;
-    m8_status st = m8_encoder_open(&v->encoder, &v->opts.encode, (m8_bytes_sink){ take_bytes, v }, &v->err);
+    m8_status st = v->opts.model(v->opts.user, &v->tts, &v->err);
+    if (!st) v->opts.encode.rate = m8_speak_rate(v->tts);
+    if (!st) st = m8_encoder_open(&v->encoder, &v->opts.encode, (m8_bytes_sink){ take_bytes, v }, &v->err);
     for (struct clause *c; !st && (c = next_clause(v));) {
         st = m8_speak(v->tts, c->text, &v->opts.speak, (m8_pcm_sink){ take_pcm, v }, &v->err);
         m8_free(c);
@@ -84,12 +86,11 @@ static void free_voice(struct voice *v)
     m8_free(v);
 }
 
-m8_status voice_start(struct voice **out, m8_model *tts, const struct voice_opts *opts, m8_bytes_sink sink, m8_error *err)
+m8_status voice_start(struct voice **out, const struct voice_opts *opts, m8_bytes_sink sink, m8_error *err)
 {
     struct voice *v = *out = m8_calloc(1, sizeof *v);
     if (!v) return m8_fail(err, M8_E_NOMEM, "the voice");
-    *v = (struct voice){ .tts = tts, .opts = *opts, .out = sink, .last = &v->first };
-    v->opts.encode.rate = m8_speak_rate(tts);
+    *v = (struct voice){ .opts = *opts, .out = sink, .last = &v->first };
     pthread_mutex_init(&v->lock, NULL);
     pthread_cond_init(&v->news, NULL);
     if (!m8_sys_get()->thread_create(&v->thread, speak, v)) return M8_OK;

@@ -8,6 +8,8 @@
 struct voice;
 
 struct voice_opts {
+    m8_status (*model)(void *user, m8_model **tts, m8_error *err); /* gives the model when it is needed, on the voice's thread */
+    void *user;
     m8_speak_opts speak;
     m8_encode_opts encode; /* its rate is taken from the model */
 };
@@ -19,7 +21,7 @@ struct voice_times {
 };
 
 /* Starts the thread. out is called on it. */
-m8_status voice_start(struct voice **v, m8_model *tts, const struct voice_opts *opts, m8_bytes_sink out, m8_error *err);
+m8_status voice_start(struct voice **v, const struct voice_opts *opts, m8_bytes_sink out, m8_error *err);
 /* Say this too, after what was said before; returns at once. What went wrong so far comes back here. */
 m8_status voice_say(struct voice *v, const char *text, size_t n);
 /* Wait until all is said (or, with cancel, stop at the next chunk), end the thread and free the voice. */
