@@ -5,6 +5,19 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+/* Whether a file can be made or written there: known before minutes of work, not after. */
+static m8_status may_write(const char *path, m8_error *err)
+{
+    if (!access(path, W_OK)) return M8_OK;
+    if (errno != ENOENT) return m8_fail_errno(err, M8_E_IO, "writing %s", path);
+    const char *slash = strrchr(path, '/');
+    char *folder = slash ? m8_strndup(path, slash - path + 1) : m8_strdup(".");
+    if (!folder) return m8_fail(err, M8_E_NOMEM, "no memory for a path");
+    m8_status st = access(folder, W_OK | X_OK) ? m8_fail_errno(err, M8_E_IO, "writing %s", path) : M8_OK;
+    m8_free(folder);
+    return st;
+}
+
 m8_status speech_file_init(struct speech_file *s, const char *path, m8_error *err)
 {
     *s = (struct speech_file){ .format = M8_MP3 };
@@ -15,7 +28,7 @@ m8_status speech_file_init(struct speech_file *s, const char *path, m8_error *er
     s->path = path;
     if (!m8_audio_format_of(&s->format, path)) return m8_fail(err, M8_E_ARG, "%s: the name must end in .mp3, .wav, .ogg or .aac", path);
     if (m8_is_dir(path)) return m8_fail(err, M8_E_ARG, "%s: is a folder", path);
-    return M8_OK;
+    return may_write(path, err);
 }
 
 static bool is_regular(FILE *f)

@@ -12,7 +12,8 @@ struct speech_file {
     int error; /* errno of a failed write */
 };
 
-/* path "-": standard output, as MP3. The file is made when the first byte comes. */
+/* path "-": standard output, as MP3. The file is made when the first byte comes; that it can be is known
+ * now. */
 m8_status speech_file_init(struct speech_file *s, const char *path, m8_error *err);
 m8_bytes_sink speech_file_sink(struct speech_file *s);
 /* Keep the file (st is M8_OK), or remove what there is of it. A failed write is told in err, which must not be set yet. Returns the first

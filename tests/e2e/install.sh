@@ -26,14 +26,16 @@ for source in "$there"/src/*.c; do
     case $name in readme) ;; *) [ "$(wc -l <"$source")" -le 40 ] || echo "not ok $name: longer than 40 lines" ;; esac
     for cc in gcc clang-14; do
         command -v $cc >/dev/null || { echo "skip $name $cc: there is no $cc"; continue; }
-        if $cc -std=c17 -Wall -Wextra -Wno-unused-parameter -Werror "$source" $flags -o "$there/$name-$cc" 2>&1; then echo "ok $name $cc"
+        # warnings of the stranger's own file count; the libraries were compiled with their own flags
+        if $cc -std=c17 -Wall -Wextra -Wno-unused-parameter -Werror -c "$source" $flags -o "$there/$name.o" 2>&1 &&
+            $cc "$there/$name.o" $flags -o "$there/$name-$cc" 2>&1; then echo "ok $name $cc"
         else echo "not ok $name $cc: it does not compile against the installed library"
         fi
     done
 done
 
 if [ -e "${MAGIC8_TEST_MODELS-}/whisper-base" ]; then
-    heard=$("$there/readme-gcc" "$MAGIC8_TEST_MODELS/whisper-base" tests/data/audio/jfk.wav 2>&1)
+    heard=$(timeout 120 "$there/readme-gcc" "$MAGIC8_TEST_MODELS/whisper-base" tests/data/audio/jfk.wav 2>&1)
     case $heard in
     *'ask not what your country can do for you'*) echo "ok readme heard" ;;
     *) echo "not ok readme heard: $heard" ;;

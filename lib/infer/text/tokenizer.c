@@ -17,7 +17,7 @@ static m8_status special(const m8__tokenizer *t, const m8__weights *w, const cha
 
 static m8_status gguf_pieces(m8__tokenizer *t, const m8__weights *w, bool *scored, m8_error *err)
 {
-    m8__meta_array tokens, types, scores;
+    m8__meta_array tokens, types = { 0 }, scores = { 0 };
     if (!m8__meta_array_get(w, "tokenizer.ggml.tokens", &tokens)) return m8_fail(err, M8_E_FORMAT, "no tokenizer.ggml.tokens");
     bool typed = m8__meta_array_get(w, "tokenizer.ggml.token_type", &types);
     *scored = m8__meta_array_get(w, "tokenizer.ggml.scores", &scores);
