@@ -11,7 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define HAND 24
+#define HAND 20
 #define MAX_ADAGES 1024
 #define SMALL 1000000000
 

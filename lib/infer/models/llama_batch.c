@@ -78,6 +78,7 @@ static int take_units(struct llama_batch *b, int n)
     return -1;
 }
 
+static int units_for(int cells) { return (cells + UNIT - 1) / UNIT; }
 static void give_units(struct llama_batch *b, int unit, int n) { memset(b->taken + unit, 0, (size_t)n); }
 
 static void forget(struct llama_batch *b, int i)
@@ -116,12 +117,12 @@ static int spans_for(const struct kept *k, int n)
     return spans;
 }
 
-/* Stand on the kept context that shares most with ids (at most n - 1: something must be left to compute) in at most `most` spans. */
+/* Stand on the kept context that shares most of the n ids, in at most `most` spans. */
 static void stand_on_kept(struct llama_batch *b, struct seq *s, const int *ids, int n, int most)
 {
     int best = 0;
     for (int i = 0; i < b->n_kept; i++) {
-        int same = common(b->kept[i]->ids, b->kept[i]->n, ids, n - 1);
+        int same = common(b->kept[i]->ids, b->kept[i]->n, ids, n);
         if (same > best && spans_for(b->kept[i], same) <= most) {
             best = same;
             s->parent = b->kept[i];
@@ -152,8 +153,8 @@ static m8_status find_room(struct llama_batch *b, struct seq *s, int n_prompt, i
 {
     for (bool alone = false;; alone = s->parent != NULL) {
         leave_kept(s);
-        if (!alone) stand_on_kept(b, s, ids, n_prompt, 2); /* with its own it has 3, and can be kept */
-        s->n_units = (n_prompt - s->done + max_new + UNIT - 1) / UNIT;
+        if (!alone) stand_on_kept(b, s, ids, n_prompt - 1, 2); /* something is left to compute; with its own it has 3 spans, and can be kept */
+        s->n_units = units_for(n_prompt - s->done + max_new);
         do s->unit = take_units(b, s->n_units);
         while (s->unit < 0 && forget_oldest(b));
         if (s->unit >= 0) break;
@@ -183,7 +184,7 @@ static void keep(struct llama_batch *b, struct seq *s, const int *ids)
     k->n_spans = s->n_spans;
     memcpy(k->span, s->span, (size_t)s->n_spans * sizeof k->span[0]);
     k->unit = s->unit;
-    k->n_units = (own + UNIT - 1) / UNIT;
+    k->n_units = units_for(own);
     give_units(b, s->unit + k->n_units, s->n_units - k->n_units);
     k->parent = s->parent; /* with its reference */
     k->used = ++b->clock;
@@ -362,47 +363,55 @@ static m8_status score_rows(struct llama *m, nn_t h, const int *target, double *
     return m->run.status;
 }
 
-/* All texts behind the prompt's cells, in passes of at most MAX_ROWS rows; the prompt's last token is each text's first row. */
-static m8_status score_texts(struct llama *m, const struct seq *s, const int *prompt, int n_prompt, int *const *texts, const int *n,
-                             int n_texts, int unit, float *scores)
+/* All texts behind the prompt's cells, in passes of at most MAX_ROWS rows: each text's ids but the last are its rows, its ids but the first
+ * are what they are to tell. */
+static m8_status score_texts(struct llama *m, const struct seq *s, int n_prompt, int *const *texts, const int *n, int n_texts, int unit,
+                             float *scores)
 {
-    int *ids = m8_malloc(MAX_ROWS * 2 * sizeof *ids), *target = ids + MAX_ROWS, done = 0;
+    int *target = m8_malloc(MAX_ROWS * sizeof *target), done = 0;
     double *logprob = m8_malloc(MAX_ROWS * sizeof *logprob);
     struct llama_rows rows[MAX_SEQS];
-    m8_status st = ids && logprob ? M8_OK : M8_E_NOMEM;
+    m8_status st = target && logprob ? M8_OK : M8_E_NOMEM;
     while (!st && done < n_texts) {
-        int n_rows = 0, n_seqs = 0, at = unit;
-        for (; done + n_seqs < n_texts && n_seqs < MAX_SEQS && n_rows + n[done + n_seqs] <= MAX_ROWS; n_seqs++) {
-            const int *text = texts[done + n_seqs];
-            int len = n[done + n_seqs];
-            struct llama_rows *r = &rows[n_seqs];
-            *r = (struct llama_rows){ .ids = ids + n_rows, .n = len, .pos = n_prompt - 1, .cell = at * UNIT, .n_spans = s->n_spans };
+        int n_rows = 0, n_seqs = 0, from = done;
+        for (; done < n_texts && n_seqs < MAX_SEQS && n_rows + n[done] - 1 <= MAX_ROWS; done++) {
+            int len = n[done] - 1;
+            if (!len) continue;
+            struct llama_rows *r = &rows[n_seqs++];
+            *r = (struct llama_rows){ .ids = texts[done], .n = len, .pos = n_prompt, .cell = unit * UNIT, .n_spans = s->n_spans };
             memcpy(r->span, s->span, sizeof r->span);
             r->span[r->n_spans++] = (nn_span){ r->cell, len };
-            ids[n_rows] = prompt[n_prompt - 1];
-            memcpy(ids + n_rows + 1, text, (size_t)(len - 1) * sizeof *ids);
-            memcpy(target + n_rows, text, (size_t)len * sizeof *target);
+            memcpy(target + n_rows, texts[done] + 1, (size_t)len * sizeof *target);
             n_rows += len;
-            at += (len + UNIT - 1) / UNIT;
+            unit += units_for(len);
         }
+        if (!n_seqs) break;
         nn_reset(&m->run);
         nn_t h = m8__llama_forward(m, rows, n_seqs, NULL, NULL);
         st = m->run.status ? m->run.status : score_rows(m, h, target, logprob);
-        for (int i = 0, row = 0; i < n_seqs && !st; i++) {
+        for (int i = from, row = 0; i < done && !st; i++) {
             double sum = 0;
-            for (int j = 0; j < n[done + i]; j++) sum += logprob[row++];
-            scores[done + i] = (float)sum;
+            for (int j = 1; j < n[i]; j++) sum += logprob[row++];
+            scores[i] += (float)sum;
         }
-        done += n_seqs;
     }
-    m8_free(ids);
+    m8_free(target);
     m8_free(logprob);
     return st;
 }
 
-static int pick_none(void *user, float *logits, const int *ids, int n, int n_prompt)
+/* What the prompt alone tells of each text: the log-probability of its first token. */
+struct first_tokens {
+    int *const *texts;
+    int n_texts, n_vocab;
+    float *scores;
+};
+
+static int pick_first(void *user, float *logits, const int *ids, int n, int n_prompt)
 {
-    (void)user, (void)logits, (void)ids, (void)n, (void)n_prompt;
+    struct first_tokens *f = user;
+    float all = nn_log_sum_exp(logits, f->n_vocab);
+    for (int i = 0; i < f->n_texts; i++) f->scores[i] = logits[f->texts[i][0]] - all;
     return -1;
 }
 
@@ -414,20 +423,19 @@ m8_status m8__batch_score(m8_model *model, const int *prompt, int n_prompt, int 
     for (int i = 0; i < n_texts; i++) {
         if (n[i] < 1 || n[i] > MAX_ROWS) return m8_fail(err, M8_E_LIMIT, "a text of %d tokens to score", n[i]);
     }
-    int most = b->n_units / 2;
     /* the prompt first, as any call; it stays kept, and the texts stand on it */
-    struct llama_call call = { .pick = pick_none, .ids = (int *)prompt, .n_prompt = n_prompt, .max_new = 0 };
-    m8_status st = n_prompt > 1 ? m8__batch_run(model, &call, err) : M8_OK;
-    if (st) return st;
+    struct first_tokens first = { texts, n_texts, m->n_vocab, scores };
+    struct llama_call call = { .pick = pick_first, .user = &first, .ids = (int *)prompt, .n_prompt = n_prompt };
+    m8_status st = m8__batch_run(model, &call, err);
     for (int from = 0; from < n_texts && !st;) {
-        int upto = from, need = 0;
-        while (upto < n_texts && (upto == from || need + (n[upto] + UNIT - 1) / UNIT <= most)) need += (n[upto++] + UNIT - 1) / UNIT;
+        int upto = from, need = 1; /* units; a text of one token needs none */
+        while (upto < n_texts && (upto == from || need + units_for(n[upto] - 1) <= b->n_units / 2)) need += units_for(n[upto++] - 1);
         struct seq s = {0};
         pthread_mutex_lock(&b->lock);
         while (b->led) pthread_cond_wait(&b->news, &b->lock);
         stand_on_kept(b, &s, prompt, n_prompt, 3);
         int unit = -1;
-        if (s.done == n_prompt - 1) {
+        if (s.done == n_prompt) {
             do unit = take_units(b, need);
             while (unit < 0 && forget_oldest(b));
         }
@@ -436,7 +444,7 @@ m8_status m8__batch_score(m8_model *model, const int *prompt, int n_prompt, int 
         } else {
             b->led = true;
             pthread_mutex_unlock(&b->lock);
-            st = score_texts(m, &s, prompt, n_prompt, texts + from, n + from, upto - from, unit, scores + from);
+            st = score_texts(m, &s, n_prompt, texts + from, n + from, upto - from, unit, scores + from);
             if (st) m8_fail(err, st, "scoring");
             pthread_mutex_lock(&b->lock);
             b->led = false;

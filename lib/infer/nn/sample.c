@@ -105,17 +105,7 @@ static float kth(float *x, int n, int k)
     return x[k - 1];
 }
 
-static void softmax(float *x, int n)
-{
-    float most = -INFINITY;
-    for (int i = 0; i < n; i++) most = x[i] > most ? x[i] : most;
-    double sum = 0;
-    for (int i = 0; i < n; i++) {
-        x[i] = expf(x[i] - most);
-        sum += (double)x[i];
-    }
-    for (int i = 0; i < n; i++) x[i] = (float)(x[i] / sum);
-}
+static void softmax(float *x, int n) { m8__kernels_get(m8__cpu_flags())->softmax(x, n, 1); }
 
 /* Drop the least likely while what is dropped stays within 1 - p; at least one token stays. */
 static void top_p(float *logits, int n, float p, float *scratch)
