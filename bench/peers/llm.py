@@ -19,7 +19,8 @@ def forget(llm):
 
 def decode(llm, tokens):
     import llama_cpp as c
-    if c.llama_decode(llm.ctx, c.llama_batch_get_one((c.llama_token * len(tokens))(*tokens), len(tokens))):
+    ids = (c.llama_token * len(tokens))(*tokens)  # the batch only points to it
+    if c.llama_decode(llm.ctx, c.llama_batch_get_one(ids, len(ids))):
         sys.exit("llama_decode failed")
     c.llama_synchronize(llm.ctx)
 
