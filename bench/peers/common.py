@@ -29,7 +29,11 @@ def options(what, argument=None, default=None):
 def model_path(catalog_id):
     """Where our own program keeps a model: both run the same file."""
     magic8 = os.environ.get("MAGIC8") or ROOT / "build" / "app" / "magic8"
-    return subprocess.run([magic8, "models", "--path", catalog_id], check=True, stdout=subprocess.PIPE, text=True).stdout.strip()
+    try:
+        p = subprocess.run([magic8, "models", "--path", catalog_id], stdout=subprocess.PIPE, text=True)
+    except OSError as e:
+        sys.exit(f"{magic8}: {e.strerror}; build it, or set MAGIC8")
+    return p.stdout.strip() if p.returncode == 0 else sys.exit(p.returncode)  # it has said why
 
 
 def measure(once, times):
