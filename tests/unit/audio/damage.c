@@ -11,9 +11,9 @@ static size_t decode(const char *what, const void *data, size_t n, m8_status *st
 {
     m8_error err = {0};
     m8_pcm out;
-    double t = m8_now_s();
+    double t = time_spent();
     *st = m8_audio_decode(&out, data, n, NULL, &err);
-    t = m8_now_s() - t;
+    t = time_spent() - t;
     if (t > slowest) slowest = t;
     if (t > 1) fail_msg("%s: %.1f s", what, t);
     if (*st != M8_OK && *st != M8_E_FORMAT && *st != M8_E_NOMEM) fail_msg("%s: %s", what, err.text);

@@ -222,7 +222,7 @@ static void test_torture(void **state)
 {
     if (!*state) skip();
     json_set_alloc_funcs(m8_malloc, m8_free);
-    setenv("MAGIC8_TORTURE_MAX", "30", 0);
+    setenv("MAGIC8_TORTURE_MAX", "30", 1);
     write_model(&(struct lie){ .width = 32 });
     float *x = noise(8000);
     print_message("%d sites\n", torture(open_and_hear, x));
