@@ -109,7 +109,7 @@ static void load_layer(struct llama *m, nn_load *l, const struct names *n, int i
     y->norm2 = nn_load_vec(l, m->d, n->norm2, i);
     y->gate_up = nn_load_linear(l, (nn_part[]){ nn_part_of(m->d_ff, n->gate, i), nn_part_of(m->d_ff, n->up, i) }, 2, m->d, NN_BF16);
     y->down = nn_load_linear(l, (nn_part[]){ nn_part_of(m->d, n->down, i) }, 1, m->d_ff, NN_BF16);
-    y->qkv.digits = y->o.digits = y->gate_up.digits = y->down.digits = 2; /* one digit: 95 % top-1 agreement with f32, two: see doc */
+    y->qkv.digits = y->gate_up.digits = y->down.digits = 2; /* doc/models/llama.md has what each of them is worth */
 }
 
 /* Room for the keys and values of n_ctx cells in every layer; zero pages until they are written. */
