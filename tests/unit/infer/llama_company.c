@@ -14,7 +14,7 @@ struct caller {
 static void *call(void *arg)
 {
     struct caller *c = arg;
-    m8_chat_opts o = { .max_tokens = 24, .temperature = 0.8f, .top_p = 0.9f, .seed = (uint64_t)c->i };
+    m8_chat_opts o = { .max_tokens = 12, .temperature = 0.8f, .top_p = 0.9f, .seed = (uint64_t)c->i };
     c->text = answer(c->m, questions[c->i], &o, NULL);
     return NULL;
 }
