@@ -6,6 +6,7 @@
  * after the neutral questions is kept in data/adages.base for the default model, and computed for the hand with any other. */
 #include "ball.h"
 #include "app_data.h"
+#include <ctype.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -222,7 +223,7 @@ static m8_status give_clause(struct clauses *c, size_t n)
     m8_buf_add(c->whole, c->pending.data + from, kept - from);
     m8_status st = c->whole->status;
     bool words = false;
-    for (size_t i = from; i < kept; i++) words = words || (c->pending.data[i] & 0xDF) >= 'A' || (c->pending.data[i] & 0x80);
+    for (size_t i = from; i < kept; i++) words = words || isalnum((unsigned char)c->pending.data[i]) || (c->pending.data[i] & 0x80);
     if (!st && words) st = c->out.push(c->out.user, c->pending.data + from, kept - from);
     memmove(c->pending.data, c->pending.data + n, c->pending.len - n);
     c->pending.len -= n;
@@ -257,7 +258,11 @@ static m8_status talk_freely(struct ball *b, const char *question, uint64_t seed
                        .temperature = b->opts.temperature < 0 ? 0.7f : (float)b->opts.temperature, .top_k = b->opts.top_k,
                        .top_p = b->opts.top_p > 0 ? (float)b->opts.top_p : 0.95f, .min_p = (float)b->opts.min_p };
     if (!st) st = m8_chat(b->llm, t.messages, (size_t)t.n, &o, (m8_text_sink){ take_text, &c }, NULL, err);
-    if (!st && c.pending.len) st = give_clause(&c, c.pending.len);
+    if (!st && c.pending.len) {
+        st = give_clause(&c, c.pending.len);
+        if (st) m8_fail(err, st, "the answer");
+    }
+    if (!st && !whole->len) st = m8_fail(err, M8_E_NOTFOUND, "the model had nothing to answer");
     m8_buf_finish(&c.pending);
     end_talk(&t);
     return st;

@@ -28,19 +28,23 @@ static m8_status make_ball(void *user, m8_model *llm, m8_error *err)
     return st ? st : ball_warm(a->ball, err);
 }
 
-static void print_json(const struct turn *t, const struct options *o)
+static m8_status print_json(const struct turn *t, const struct options *o, m8_error *err)
 {
     json_t *j = json_pack("{s:s, s:s, s:{s:f, s:f}}", "question", t->question, "answer", t->answer.data, "times", "heard_s", t->heard_s,
                           "answered_s", t->answered_s);
     if (o->output) {
         json_t *audio = json_pack("{s:s, s:f, s:I, s:f, s:f}", "file", o->output, "seconds", t->times.audio_s, "bytes",
                                   (json_int_t)t->times.bytes, "first_byte_s", t->first_byte_s, "last_byte_s", t->last_byte_s);
-        json_object_set_new(j, "audio", audio);
+        if (json_object_set_new(j, "audio", audio)) {
+            json_decref(j);
+            j = NULL;
+        }
     }
+    if (!j) return m8_fail(err, M8_E_FORMAT, "the answer cannot be written as JSON");
     FILE *to = o->output && !strcmp(o->output, "-") ? stderr : stdout;
-    if (json_dumpf(j, to, JSON_REAL_PRECISION(6))) fputs("{}", to);
-    fputs("\n", to);
+    bool written = !json_dumpf(j, to, JSON_REAL_PRECISION(6)) && fputs("\n", to) >= 0;
     json_decref(j);
+    return written ? M8_OK : m8_fail(err, M8_E_IO, "writing the answer");
 }
 
 /* The question is known. */
@@ -78,7 +82,7 @@ static m8_status ask(struct ask *a, struct speech_file *file, m8_error *err)
                       .bit_rate = o->bit_rate, .speaker = o->speaker, .speed = o->speed, .seed = o->seed, .format = file->format,
                       .question = a->question };
     if (!st) st = turn_run(&t, &a->pcm, o->output ? speech_file_sink(file) : (m8_bytes_sink){0}, err);
-    if (!st && o->json) print_json(&t, o);
+    if (!st && o->json) st = print_json(&t, o, err);
     else if (!st) fprintf(o->output && !strcmp(o->output, "-") ? stderr : stdout, "answer: %s\n", t.answer.data);
     turn_finish(&t);
     ball_close(a->ball);

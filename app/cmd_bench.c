@@ -76,9 +76,10 @@ static m8_status run_llm(struct bench *b, double *v, m8_error *err)
     m8_status st = m8_complete(b->models[ROLE_LLM], prompt.data, &(m8_chat_opts){ .max_tokens = 1 }, (m8_text_sink){ ignore_text, NULL }, &u, err);
     if (!st) v[0] = (u.n_prompt - u.n_kept) / u.prompt_s;
     m8_buf_finish(&prompt);
-    int n = 0;
+    int n = 0, tries = 0;
     double s = 0;
     while (!st && n < 128) {
+        if (++tries > 500) return m8_fail(err, M8_E_LIMIT, "the model ends its answers at once: its speed cannot be measured");
         char again[96];
         snprintf(again, sizeof again, "Turn %d. Here is a long list of words, one after another:", turn++);
         st = m8_complete(b->models[ROLE_LLM], again, &(m8_chat_opts){ .max_tokens = 129 - n, .temperature = 1, .seed = (uint64_t)turn },

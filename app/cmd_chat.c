@@ -53,8 +53,10 @@ static m8_status answer(struct chat *c, m8_error *err)
         json_t *j = json_pack("{s:s, s:s, s:i, s:i, s:i, s:f, s:f}", "text", text, "finish", usage.finish, "prompt_tokens", usage.n_prompt,
                               "kept_tokens", usage.n_kept, "generated_tokens", usage.n_generated, "prompt_s", usage.prompt_s, "generate_s",
                               usage.generate_s);
-        if (j) json_dumpf(j, stdout, JSON_REAL_PRECISION(6));
+        if (!j) return m8_fail(err, M8_E_FORMAT, "the answer cannot be written as JSON");
+        int failed = json_dumpf(j, stdout, JSON_REAL_PRECISION(6));
         json_decref(j);
+        if (failed) return m8_fail(err, M8_E_IO, "writing standard output");
     }
     puts("");
     fflush(stdout);
@@ -70,7 +72,10 @@ static m8_status converse(struct chat *c, m8_error *err)
     while (!st) {
         if (asks) fputs("> ", stderr);
         ssize_t n = getline(&line, &size, stdin);
-        if (n < 0) break;
+        if (n < 0) {
+            if (!feof(stdin)) st = m8_fail_errno(err, M8_E_IO, "reading standard input");
+            break;
+        }
         while (n && (line[n - 1] == '\n' || line[n - 1] == '\r')) line[--n] = 0;
         if (!n) continue;
         st = add(c, "user", line, err);

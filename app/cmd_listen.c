@@ -20,11 +20,15 @@ static json_t *as_json(const m8_segment *s, bool with_words)
                           (double)s->avg_logprob, "no_speech_prob", (double)s->no_speech_prob);
     json_t *words = with_words ? json_array() : NULL;
     for (size_t i = 0; i < s->n_words && words; i++) {
-        json_array_append_new(words, json_pack("{s:s, s:f, s:f, s:f}", "word", s->words[i].text, "start", s->words[i].start_s, "end",
-                                               s->words[i].end_s, "probability", (double)s->words[i].probability));
+        json_t *word = json_pack("{s:s, s:f, s:f, s:f}", "word", s->words[i].text, "start", s->words[i].start_s, "end",
+                                               s->words[i].end_s, "probability", (double)s->words[i].probability);
+        if (!json_array_append_new(words, word)) continue;
+        json_decref(words);
+        words = NULL;
     }
-    if (words) json_object_set_new(j, "words", words);
-    return j;
+    if (!with_words || !json_object_set_new(j, "words", words)) return j;
+    json_decref(j);
+    return NULL;
 }
 
 static void print_time(double s) { printf("%02d:%02d:%06.3f", (int)s / 3600, (int)s / 60 % 60, s - 60 * ((int)s / 60)); }
@@ -34,8 +38,7 @@ static m8_status print_segment(void *user, const m8_segment *s)
     struct listener *l = user;
     const char *text = s->text;
     if (l->o->json) {
-        json_array_append_new(l->segments, as_json(s, l->o->words));
-        return M8_OK;
+        return json_array_append_new(l->segments, as_json(s, l->o->words)) ? M8_E_NOMEM : M8_OK;
     }
     while (*text == ' ' && (l->o->timestamps || !l->begun)) text++;
     l->begun = true;
@@ -72,11 +75,11 @@ static m8_status transcribe(struct listener *l, m8_model *asr, const m8_pcm *pcm
     while (*all == ' ') all++;
     json_t *j = json_pack("{s:s, s:s, s:f, s:O}", "text", all, "language", info.language, "duration", (double)pcm->n_samples / 16000,
                           "segments", l->segments);
-    if (j) json_dumpf(j, stdout, JSON_REAL_PRECISION(6));
-    puts("");
+    if (!j || text.status) st = m8_fail(err, M8_E_NOMEM, "writing the text as JSON");
+    else if (json_dumpf(j, stdout, JSON_REAL_PRECISION(6)) || puts("") < 0) st = m8_fail(err, M8_E_IO, "writing standard output");
     json_decref(j);
     m8_buf_finish(&text);
-    return M8_OK;
+    return st;
 }
 
 int cmd_listen(const struct options *o)

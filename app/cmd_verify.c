@@ -2,6 +2,7 @@
 #include "app.h"
 #include "options.h"
 #include <m8/infer.h>
+#include <math.h>
 #include <stdio.h>
 
 struct tally {
@@ -15,7 +16,8 @@ static void report(void *user, const char *tensor, double diff, double tolerance
     bool over = !(diff <= tolerance) && tolerance > 0;
     t->n++;
     t->over += over;
-    if (t->o->json) printf("{\"tensor\": \"%s\", \"max_diff\": %.6g, \"tolerance\": %.6g}\n", tensor, diff, tolerance);
+    if (t->o->json && !isfinite(diff)) printf("{\"tensor\": \"%s\", \"max_diff\": null, \"tolerance\": %.6g}\n", tensor, tolerance);
+    else if (t->o->json) printf("{\"tensor\": \"%s\", \"max_diff\": %.6g, \"tolerance\": %.6g}\n", tensor, diff, tolerance);
     else printf("%-32s %12.6g  of %g%s\n", tensor, diff, tolerance, over ? "  TOO LARGE" : "");
 }
 

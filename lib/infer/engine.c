@@ -86,6 +86,15 @@ static m8_status check_messages(const m8_message *messages, size_t n, m8_error *
     return M8_OK;
 }
 
+static m8_status check_texts(const char *const *texts, size_t n, const char *what, m8_error *err)
+{
+    if (!texts) return m8_fail(err, M8_E_ARG, "no %ss", what);
+    for (size_t i = 0; i < n; i++) {
+        if (!texts[i]) return m8_fail(err, M8_E_ARG, "%s %zu is missing", what, i);
+    }
+    return M8_OK;
+}
+
 static m8_status check_chat_opts(const m8_chat_opts *o, m8_error *err)
 {
     const char *bad = NULL;
@@ -97,7 +106,9 @@ static m8_status check_chat_opts(const m8_chat_opts *o, m8_error *err)
     else if (!(o->repetition_penalty >= 0 && o->repetition_penalty <= 100)) bad = "repetition_penalty";
     else if (!(o->presence_penalty >= -100 && o->presence_penalty <= 100)) bad = "presence_penalty";
     else if (!(o->frequency_penalty >= -100 && o->frequency_penalty <= 100)) bad = "frequency_penalty";
-    return bad ? m8_fail(err, M8_E_ARG, "%s is out of range", bad) : M8_OK;
+    if (!bad && o->n_stop && !o->stop) bad = "stop";
+    if (bad) return m8_fail(err, M8_E_ARG, "%s is out of range", bad);
+    return o->n_choices ? check_texts(o->choices, o->n_choices, "choice", err) : M8_OK;
 }
 
 static m8_status chat(m8_model *m, const m8_message *messages, size_t n, const char *prompt, const m8_chat_opts *opts,
@@ -130,12 +141,14 @@ m8_status m8_score(m8_model *m, const m8_message *messages, size_t n, const char
     if (!m || !m->family->score) return cannot(m, "score answers", err);
     m8_status st = check_messages(messages, n, err);
     if (!st && (!texts || !n_texts || !scores)) st = m8_fail(err, M8_E_ARG, "no texts to score");
+    if (!st) st = check_texts(texts, n_texts, "text", err);
     return st ? st : m->family->score(m, messages, n, texts, n_texts, scores, n_tokens, err);
 }
 
 m8_status m8_tokenize(m8_model *m, const char *text, int **ids, size_t *n, m8_error *err)
 {
     if (!m || !m->tokenizer) return cannot(m, "tokenize", err);
+    if (!text || !ids || !n) return m8_fail(err, M8_E_ARG, "no text");
     m8__ids got = {0};
     m8_status st = m8__encode(m->tokenizer, &got, text, strlen(text), err);
     if (!st) st = got.status;

@@ -82,6 +82,17 @@ static bool hf_sizes(struct sizes *s, const json_t *c)
     return true;
 }
 
+/* Heads that are turned in part, or by scaled positions, would give a wrong answer without a word. Factors stored as a tensor are known. */
+static bool rope_is_known(const nn_load *l, int64_t dh)
+{
+    int64_t turned;
+    m8__view type;
+    const json_t *config = m8__weights_config(l->w), *scaling = config ? json_object_get(config, "rope_scaling") : NULL;
+    if (config) return !scaling || json_is_null(scaling) || nn_has(l, "rope_freqs.weight");
+    if (m8__meta_int(l->w, "llama.rope.dimension_count", &turned) && turned != dh) return false;
+    return !m8__meta_str(l->w, "llama.rope.scaling.type", &type) || (type.len == 4 && !memcmp(type.data, "none", 4));
+}
+
 static m8_status read_sizes(struct llama *m, struct sizes *s, const nn_load *l, m8_error *err)
 {
     const m8__weights *w = l->w;
@@ -90,6 +101,9 @@ static m8_status read_sizes(struct llama *m, struct sizes *s, const nn_load *l, 
                 s->n_kv > 0 && s->n_kv <= s->n_heads && s->n_heads % s->n_kv == 0 && s->dh > 0 && s->dh <= 1024 && s->dh % 2 == 0 &&
                 s->d_ff > 0 && s->d_ff <= 1 << 20 && s->n_ctx > 0 && s->eps > 0 && s->eps < 1 && isfinite(s->theta) && s->theta > 1;
     if (!all || !sane) return m8_fail(err, M8_E_FORMAT, "%s: the model's sizes are missing or out of range", m8__weights_path(w));
+    if (!rope_is_known(l, s->dh)) {
+        return m8_fail(err, M8_E_UNSUPPORTED, "%s: positions are turned in a way that is not known here", m8__weights_path(w));
+    }
     *m = (struct llama){ (int)s->n_layers, (int)s->d, (int)s->n_heads, (int)s->n_kv, (int)s->dh, (int)s->d_ff, .eps = (float)s->eps };
     m->n_ctx = s->n_ctx < MAX_CELLS ? (int)s->n_ctx : MAX_CELLS;
     return M8_OK;
@@ -153,16 +167,17 @@ static m8_status open_llama(m8_model *model, nn_load *l, m8_error *err)
     if (!st) st = m8__batch_open(model, err);
     if (st) return st;
     m8_error none = {0}; /* a file without a tokenizer is still a model: it can be verified */
-    if (!m8__tokenizer_open(&model->tokenizer, l->w, is_gguf ? err : &none)) {
+    st = m8__tokenizer_open(&model->tokenizer, l->w, &none);
+    if (!st) {
         m->chat = m8__chat_find(model->tokenizer, l->w);
         if (m8__tokenizer_size(model->tokenizer) > m->n_vocab) {
             return m8_fail(err, M8_E_FORMAT, "%s: %d tokens for a matrix of %d", m8__weights_path(l->w),
                            m8__tokenizer_size(model->tokenizer), m->n_vocab);
         }
-    } else if (is_gguf) {
-        return M8_E_FORMAT;
+        return M8_OK;
     }
-    return M8_OK;
+    if (!is_gguf && st != M8_E_NOMEM) return M8_OK;
+    return m8_fail(err, st == M8_E_NOTFOUND ? M8_E_FORMAT : st, "%s", m8_error_text(&none));
 }
 
 static void close_llama(m8_model *model)

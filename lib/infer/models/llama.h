@@ -56,6 +56,7 @@ struct llama_call {
     /* after every new token, on the caller's thread: not M8_OK ends the call */
     m8_status (*token)(void *user, int id);
     int n, n_kept;   /* out: length of the context at the end; how many were found in the cache */
+    bool unkept;     /* out: there was no memory to keep the context */
     double prompt_s; /* out: until the first new token */
 };
 m8_status m8__batch_open(m8_model *model, m8_error *err);

@@ -159,7 +159,7 @@ static m8_status find_room(struct llama_batch *b, struct seq *s, int n_prompt, i
         while (s->unit < 0 && forget_oldest(b));
         if (s->unit >= 0) break;
         if (s->parent) continue; /* what it stands on may be what is in the way */
-        if (!b->seqs) return m8_fail(err, M8_E_LIMIT, "%d tokens: more than the cache of %d holds", n_prompt + max_new, b->n_units * UNIT);
+        if (!b->seqs && !b->led) return m8_fail(err, M8_E_LIMIT, "%d tokens: more than the cache of %d holds", n_prompt + max_new, b->n_units * UNIT);
         pthread_cond_wait(&b->news, &b->lock);
     }
     s->span[s->n_spans++] = (nn_span){ s->unit * UNIT, 0 };
@@ -172,6 +172,7 @@ static void keep(struct llama_batch *b, struct seq *s, const int *ids)
     int own = s->span[s->n_spans - 1].n;
     struct kept *k = own > 0 && !s->status ? m8_calloc(1, sizeof *k) : NULL;
     if (k) k->ids = m8_malloc((size_t)s->done * sizeof *k->ids);
+    s->call->unkept = own > 0 && !s->status && (!k || !k->ids);
     if (!k || !k->ids || (b->n_kept == MAX_KEPT && !forget_oldest(b))) {
         if (k) m8_free(k->ids);
         m8_free(k);
@@ -272,6 +273,7 @@ static void step(struct llama *m, struct llama_batch *b)
         s->status = st;
         if (st) s->ended = true;
         if (st || next[i] == -2) continue;
+        if (next[i] >= 0 && s->n >= s->call->n_prompt + s->call->max_new) next[i] = -1; /* no room was asked for */
         if (!s->call->prompt_s) s->call->prompt_s = m8_now_s() - s->joined;
         if (next[i] < 0) {
             s->ended = true;
@@ -403,7 +405,7 @@ static m8_status score_texts(struct llama *m, const struct seq *s, int n_prompt,
 /* What the prompt alone tells of each text: the log-probability of its first token. */
 struct first_tokens {
     int *const *texts;
-    int n_texts, n_vocab;
+    int from, n_texts, n_vocab; /* those before have their scores */
     float *scores;
 };
 
@@ -411,9 +413,30 @@ static int pick_first(void *user, float *logits, const int *ids, int n, int n_pr
 {
     struct first_tokens *f = user;
     float all = nn_log_sum_exp(logits, f->n_vocab);
-    for (int i = 0; i < f->n_texts; i++) f->scores[i] = logits[f->texts[i][0]] - all;
+    for (int i = f->from; i < f->n_texts; i++) {
+        float score = logits[f->texts[i][0]] - all;
+        f->scores[i] = score > -87.5f ? fminf(score, 0) : -87.5f; /* NaN, too: as unlikely as can be told */
+    }
     return -1;
 }
+
+/* Cells for texts from.., as many of them as there is room for but not more than half of the cache; -1: not even for one. */
+static int take_for_texts(struct llama_batch *b, const int *n, int from, int n_texts, int *upto, int *need)
+{
+    int units = 0; /* a text of one token needs none */
+    *upto = from;
+    while (*upto < n_texts && (*upto == from || units + units_for(n[*upto] - 1) <= b->n_units / 2)) units += units_for(n[(*upto)++] - 1);
+    for (;; units -= units_for(n[--*upto] - 1)) {
+        int unit;
+        *need = units ? units : 1;
+        do unit = take_units(b, *need);
+        while (unit < 0 && forget_oldest(b));
+        if (unit >= 0 || *upto == from + 1) return unit;
+    }
+}
+
+#define MOST_TRIES 1000 /* others may push the prompt out again and again before its turn comes */
+#define MOST_ALONE 3
 
 m8_status m8__batch_score(m8_model *model, const int *prompt, int n_prompt, int *const *texts, const int *n, int n_texts, float *scores,
                           m8_error *err)
@@ -424,24 +447,18 @@ m8_status m8__batch_score(m8_model *model, const int *prompt, int n_prompt, int 
         if (n[i] < 1 || n[i] > MAX_ROWS) return m8_fail(err, M8_E_LIMIT, "a text of %d tokens to score", n[i]);
     }
     /* the prompt first, as any call; it stays kept, and the texts stand on it */
-    struct first_tokens first = { texts, n_texts, m->n_vocab, scores };
+    struct first_tokens first = { texts, 0, n_texts, m->n_vocab, scores };
     struct llama_call call = { .pick = pick_first, .user = &first, .ids = (int *)prompt, .n_prompt = n_prompt };
     m8_status st = m8__batch_run(model, &call, err);
-    for (int from = 0; from < n_texts && !st;) {
-        int upto = from, need = 1; /* units; a text of one token needs none */
-        while (upto < n_texts && (upto == from || need + units_for(n[upto] - 1) <= b->n_units / 2)) need += units_for(n[upto++] - 1);
+    for (int upto, need, tries = 0, alone = 0; first.from < n_texts && !st;) {
+        int from = first.from;
         struct seq s = {0};
         pthread_mutex_lock(&b->lock);
         while (b->led) pthread_cond_wait(&b->news, &b->lock);
         stand_on_kept(b, &s, prompt, n_prompt, 3);
-        int unit = -1;
-        if (s.done == n_prompt) {
-            do unit = take_units(b, need);
-            while (unit < 0 && forget_oldest(b));
-        }
-        if (unit < 0) {
-            st = m8_fail(err, M8_E_LIMIT, "no room in the cache to score %d texts", n_texts);
-        } else {
+        bool kept = s.done == n_prompt, again = false;
+        int unit = kept ? take_for_texts(b, n, from, n_texts, &upto, &need) : -1;
+        if (unit >= 0) {
             b->led = true;
             pthread_mutex_unlock(&b->lock);
             st = score_texts(m, &s, n_prompt, texts + from, n + from, upto - from, unit, scores + from);
@@ -449,11 +466,20 @@ m8_status m8__batch_score(m8_model *model, const int *prompt, int n_prompt, int 
             pthread_mutex_lock(&b->lock);
             b->led = false;
             give_units(b, unit, need);
+            first.from = upto;
         }
         leave_kept(&s);
         pthread_cond_broadcast(&b->news);
+        if (unit < 0 && kept && b->seqs) { /* others hold the cells */
+            pthread_cond_wait(&b->news, &b->lock);
+        } else if (unit < 0) { /* pushed out by others; or it stands on so much that nothing is left */
+            again = ++tries < MOST_TRIES && (alone += kept) < MOST_ALONE && !call.unkept;
+            if (call.unkept) st = m8_fail(err, M8_E_NOMEM, "scoring");
+            else if (!again) st = m8_fail(err, M8_E_LIMIT, "no room in the cache to score %d texts", n_texts);
+            while (again && kept && forget_oldest(b)) {}
+        }
         pthread_mutex_unlock(&b->lock);
-        from = upto;
+        if (again) st = m8__batch_run(model, &call, err);
     }
     return st;
 }

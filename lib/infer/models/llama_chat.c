@@ -12,6 +12,7 @@ struct chat {
     nn_rng rng;
     float *scratch;     /* [2 n_vocab] */
     m8__ids *choices;   /* [n_choices] */
+    int end_id;         /* what ends a choice */
     bool template;      /* ends where the template says; else at eos */
     bool ended;         /* by itself, not by length */
     /* the caller's side: text */
@@ -35,9 +36,9 @@ static void allow_choices(const struct chat *c, float *logits, int n_vocab, cons
     for (int i = 0; i < n_vocab; i++) logits[i] = -INFINITY;
     for (size_t i = 0; i < c->opts->n_choices; i++) {
         const m8__ids *t = &c->choices[i];
-        if (t->n < (size_t)n_own || memcmp(t->data, own, (size_t)n_own * sizeof *own)) continue;
+        if (t->n < (size_t)n_own || (n_own && memcmp(t->data, own, (size_t)n_own * sizeof *own))) continue;
         int id = t->n == (size_t)n_own ? end_id : t->data[n_own];
-        logits[id] = c->scratch[id] == c->scratch[id] ? c->scratch[id] : -1e30f;
+        logits[id] = c->scratch[id] > -1e30f ? c->scratch[id] : -1e30f; /* whatever the weights are, above what is not allowed */
     }
 }
 
@@ -45,7 +46,7 @@ static int pick(void *user, float *logits, const int *ids, int n, int n_prompt)
 {
     struct chat *c = user;
     struct llama *m = c->model->impl;
-    int end_id = c->template ? m8__chat_end(m->chat, c->model->tokenizer) : m8__token_eos(c->model->tokenizer);
+    int end_id = c->end_id;
     if (c->choices) allow_choices(c, logits, m->n_vocab, ids + n_prompt, n - n_prompt, end_id);
     nn_sample_probs(logits, m->n_vocab, &c->sampling, ids, n, n - n_prompt, c->scratch);
     int id = c->sampling.temperature > 0 ? nn_sample_draw(logits, m->n_vocab, &c->rng) : nn_argmax(logits, m->n_vocab);
@@ -58,25 +59,22 @@ static int pick(void *user, float *logits, const int *ids, int n, int n_prompt)
 static size_t safe_length(struct chat *c, bool *stop)
 {
     const char *s = c->text.data;
-    size_t n = c->text.len, safe = n;
+    size_t n = c->text.len, found = n, safe = n;
     *stop = false;
-    for (size_t i = 0; i < c->opts->n_stop; i++) {
+    for (size_t i = 0; i < c->opts->n_stop; i++) { /* the first that is whole ends the answer, whatever another might become */
         const char *word = c->opts->stop[i];
         size_t len = word ? strlen(word) : 0;
         if (!len) continue;
         const char *at = memmem(s, n, word, len);
-        if (at && (size_t)(at - s) <= safe) {
-            safe = (size_t)(at - s);
-            *stop = true;
-        }
-        for (size_t k = len - 1; !*stop && k > 0; k--) {
-            if (k <= n && !memcmp(s + n - k, word, k)) {
-                if (n - k < safe) safe = n - k;
-                break;
-            }
+        if (at) *stop = true;
+        if (at && (size_t)(at - s) < found) found = (size_t)(at - s);
+        for (size_t k = len - 1 < n ? len - 1 : n; k > 0; k--) {
+            if (memcmp(s + n - k, word, k)) continue;
+            if (n - k < safe) safe = n - k;
+            break;
         }
     }
-    return *stop ? safe : m8__utf8_whole(s, safe);
+    return *stop ? found : m8__utf8_whole(s, safe);
 }
 
 static m8_status hand_on(struct chat *c, size_t n)
@@ -98,15 +96,40 @@ static m8_status token(void *user, int id)
     return st ? st : c->stopped ? M8_E_CANCELLED : M8_OK;
 }
 
+static m8_status no_end(const m8_model *model, m8_error *err)
+{
+    return m8_fail(err, M8_E_UNSUPPORTED, "%s: no token ends an answer", m8__weights_path(model->weights));
+}
+
+/* The ids are all rows of the output matrix. */
+static m8_status check_ids(const m8_model *model, const m8__ids *ids, m8_error *err)
+{
+    const struct llama *m = model->impl;
+    if (ids->status) return m8_fail(err, ids->status, "the text's tokens");
+    for (size_t i = 0; i < ids->n; i++) {
+        if (ids->data[i] < 0 || ids->data[i] >= m->n_vocab) return m8_fail(err, M8_E_FORMAT, "token %d is outside of the model", ids->data[i]);
+    }
+    return M8_OK;
+}
+
+static m8_status encode_text(const m8_model *model, m8__ids *ids, const char *text, m8_error *err)
+{
+    m8_status st = m8__encode(model->tokenizer, ids, text, strlen(text), err);
+    return st ? st : check_ids(model, ids, err);
+}
+
 static m8_status encode_choices(struct chat *c, m8_error *err)
 {
     size_t n = c->opts->n_choices;
     if (!n) return M8_OK;
+    struct llama *m = c->model->impl;
+    c->end_id = c->template ? m8__chat_end(m->chat, c->model->tokenizer) : m8__token_eos(c->model->tokenizer);
+    if (c->end_id < 0 || c->end_id >= m->n_vocab) return no_end(c->model, err);
     c->choices = m8_calloc(n, sizeof *c->choices);
     if (!c->choices) return m8_fail(err, M8_E_NOMEM, "the choices");
     m8_status st = M8_OK;
     for (size_t i = 0; i < n && !st; i++) {
-        st = m8__encode(c->model->tokenizer, &c->choices[i], c->opts->choices[i], strlen(c->opts->choices[i]), err);
+        st = encode_text(c->model, &c->choices[i], c->opts->choices[i], err);
     }
     return st;
 }
@@ -130,12 +153,9 @@ static m8_status encode_prompt(m8_model *model, m8__ids *ids, const m8_message *
     } else {
         st = m->chat ? m8__chat_encode(m->chat, model->tokenizer, ids, messages, n, true, err) : no_template(model, err);
     }
-    if (!st && ids->status) st = m8_fail(err, ids->status, "the prompt");
+    if (!st) st = check_ids(model, ids, err);
     if (!st && !ids->n) st = m8_fail(err, M8_E_ARG, "the prompt is empty");
     if (!st && ids->n >= (size_t)m->n_ctx) st = m8_fail(err, M8_E_LIMIT, "the prompt has %zu tokens, the context %d", ids->n, m->n_ctx);
-    for (size_t i = 0; !st && i < ids->n; i++) {
-        if (ids->data[i] < 0 || ids->data[i] >= m->n_vocab) st = m8_fail(err, M8_E_FORMAT, "token %d is outside of the model", ids->data[i]);
-    }
     return st;
 }
 
@@ -194,14 +214,15 @@ m8_status m8__llama_score(m8_model *model, const m8_message *messages, size_t n,
     int **text = m8_calloc(n_texts, sizeof *text), *len = m8_calloc(n_texts, sizeof *len);
     m8_status st = text && len ? encode_prompt(model, &prompt, messages, n, NULL, err) : m8_fail(err, M8_E_NOMEM, "scoring");
     int end = m8__chat_end(m->chat, model->tokenizer);
+    if (!st && end < 0) st = no_end(model, err);
     for (size_t i = 0; !st && i < n_texts; i++) {
         size_t from = all.n;
         st = m8__encode(model->tokenizer, &all, texts[i], strlen(texts[i]), err);
         m8__ids_add(&all, end);
-        if (!st && all.status) st = m8_fail(err, all.status, "scoring");
         len[i] = (int)(all.n - from);
         if (!st && prompt.n + all.n - from > (size_t)m->n_ctx) st = m8_fail(err, M8_E_LIMIT, "text %zu is longer than the context", i);
     }
+    if (!st) st = check_ids(model, &all, err);
     for (size_t i = 0, at = 0; !st && i < n_texts; at += (size_t)len[i++]) text[i] = all.data + at;
     if (!st) st = m8__batch_score(model, prompt.data, (int)prompt.n, text, len, (int)n_texts, scores, err);
     if (!st && n_tokens) memcpy(n_tokens, len, n_texts * sizeof *len);

@@ -26,7 +26,7 @@ static const m8__tensor *find(const struct check *c, const char *name)
 static double biggest(struct check *c, const m8__tensor *t, nn_t x, double *tolerance)
 {
     *tolerance = 2e-3;
-    int64_t cols = t->dims[t->n_dims - 1];
+    int64_t cols = t->n_dims ? t->dims[t->n_dims - 1] : 1;
     double most = 0;
     float *row = m8_malloc((size_t)cols * sizeof *row);
     if (!row) c->status = M8_E_NOMEM;
@@ -65,8 +65,9 @@ static int *ids_of(const m8__tensor *t)
     float *f = m8_malloc((size_t)t->n * sizeof *f);
     int *ids = m8_malloc((size_t)t->n * sizeof *ids);
     if (f && ids) {
-        m8__dequant(f, t, 0, 1);
-        for (int64_t i = 0; i < t->n; i++) ids[i] = (int)f[i];
+        int64_t cols = t->n_dims ? t->dims[t->n_dims - 1] : 1;
+        m8__dequant(f, t, 0, cols ? t->n / cols : 0);
+        for (int64_t i = 0; i < t->n; i++) ids[i] = f[i] >= 0 && f[i] < 1 << 24 ? (int)f[i] : -1;
     } else {
         m8_free(ids);
         ids = NULL;
@@ -91,7 +92,7 @@ static m8_status check_greedy(m8_model *model, struct check *c, const int *promp
 {
     struct llama *m = model->impl;
     const m8__tensor *t = find(c, "greedy");
-    if (!t || n + t->n > m->n_ctx) return M8_OK;
+    if (!t || t->n < 1 || t->n > m->n_ctx - n) return M8_OK;
     int *want = ids_of(t), *ids = m8_malloc((size_t)(n + t->n) * sizeof *ids), wrong = 0;
     m8_status st = want && ids ? M8_OK : m8_fail(err, M8_E_NOMEM, "verifying");
     if (!st) {

@@ -62,7 +62,7 @@ void nn_kv_put(nn_run *r, nn_kv *kv, int cell, nn_t k, nn_t v)
 {
     if (r->status || !kv->k) return;
     struct put p = { kv, k, v, cell };
-    if (k.n * k.c < 8192) {
+    if ((int64_t)k.n * k.c < 8192) {
         for (int h = 0; h < kv->n_heads; h++) put_head(&p, h);
     } else {
         m8_pool_run(r->pool, kv->n_heads, put_head, &p);

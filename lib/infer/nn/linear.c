@@ -127,7 +127,8 @@ static void convert_chunk(void *user, int chunk)
 
 static void convert(struct convert *c)
 {
-    int threads = m8_pool_threads(c->r->pool), work = c->x.n * c->x.c;
+    int threads = m8_pool_threads(c->r->pool);
+    int64_t work = (int64_t)c->x.n * c->x.c;
     int chunks = work < 8192 ? 1 : work < 65536 ? threads : 4 * threads;
     c->block = (c->x.n + chunks - 1) / chunks;
     if (c->block > 0) m8_pool_run(c->r->pool, (c->x.n + c->block - 1) / c->block, convert_chunk, c);

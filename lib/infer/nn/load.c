@@ -233,6 +233,10 @@ nn_w nn_load_linear(nn_load *l, const nn_part *parts, int n_parts, int n_in, nn_
         if (parts[i].optional && !m8__weights_find(l->w, parts[i].name)) continue;
         s->t = find(l, parts[i].name, 2, (int64_t[]){ parts[i].n_out, n_in });
         if (!s->t) break;
+        if (s->t->n_dims < 2 && parts[i].n_out > 1) { /* a column stored as one row: rows could not be read one by one */
+            l->status = m8_fail(l->err, M8_E_FORMAT, "%s: %s: expected a matrix", m8__weights_path(l->w), parts[i].name);
+            break;
+        }
         nn_type this = type_for(l, s->t->type, fast);
         if (this < type) type = this;
     }
@@ -259,7 +263,7 @@ nn_w nn_load_conv(nn_load *l, int n_out, int n_in, int taps, nn_type fast, const
     float *file = m8_malloc((size_t)t->n * sizeof *file), *rows = m8_malloc((size_t)t->n * sizeof *rows);
     nn_w w = {0};
     if (file && rows) {
-        int64_t cols = t->dims[t->n_dims - 1];
+        int64_t cols = t->n_dims ? t->dims[t->n_dims - 1] : 1;
         m8__dequant(file, t, 0, t->n / cols);
         for (int o = 0; o < n_out; o++) {
             const float *from = file + (size_t)o * n_in * taps;

@@ -77,7 +77,7 @@ static void rows_chunk(void *user, int chunk)
 static void each_row(struct rows p)
 {
     if (p.r->status || !p.x.d) return;
-    int work = p.x.n * p.x.c, chunks = work < 16384 ? 1 : m8_pool_threads(p.r->pool) * 4;
+    int chunks = (int64_t)p.x.n * p.x.c < 16384 ? 1 : m8_pool_threads(p.r->pool) * 4;
     p.block = (p.x.n + chunks - 1) / chunks;
     if (p.block < 1) p.block = 1;
     m8_pool_run(p.r->pool, (p.x.n + p.block - 1) / p.block, rows_chunk, &p);

@@ -120,6 +120,7 @@ static void top_p(float *logits, int n, float p, float *scratch)
     qsort(sorted, (size_t)m, sizeof *sorted, descending);
     double dropped = 0;
     int keep = m;
+    if (!m) return;
     while (keep > 1 && dropped + (double)sorted[keep - 1] <= 1 - (double)p) dropped += (double)sorted[--keep];
     float least = sorted[keep - 1];
     for (int i = 0; i < n; i++) {
@@ -133,9 +134,13 @@ void nn_sample_probs(float *logits, int n, const nn_sampling *s, const int *seen
         if (logits[i] != logits[i]) logits[i] = -INFINITY;
     }
     penalties(logits, n, s, seen, n_seen, n_own, scratch);
+    for (int i = 0; i < n; i++) {
+        if (logits[i] > 1e30f) logits[i] = 1e30f;
+    }
     if (s->temperature <= 0) return;
-    if (s->temperature != 1) {
-        for (int i = 0; i < n; i++) logits[i] /= s->temperature;
+    float t = s->temperature > 1e-6f ? s->temperature : 1e-6f; /* colder would overflow, and choose nothing */
+    if (t != 1) {
+        for (int i = 0; i < n; i++) logits[i] /= t;
     }
     if (s->top_k > 0 && s->top_k < n) {
         memcpy(scratch, logits, (size_t)n * sizeof *scratch);
