@@ -2,6 +2,7 @@
 #include "app.h"
 #include "load.h"
 #include "question.h"
+#include <errno.h>
 #include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -14,6 +15,7 @@ struct chat {
     m8_message *messages; /* contents are owned */
     size_t n, cap;
     m8_buf answer;
+    int error; /* errno of standard output */
 };
 
 static m8_status add(struct chat *c, const char *role, const char *content, m8_error *err)
@@ -35,19 +37,26 @@ static m8_status take(void *user, const char *text, size_t n)
 {
     struct chat *c = user;
     m8_buf_add(&c->answer, text, n);
-    if (!c->o->json && (fwrite(text, 1, n, stdout) != n || fflush(stdout))) return M8_E_IO;
-    return c->answer.status;
+    errno = 0;
+    if (c->o->json || (fwrite(text, 1, n, stdout) == n && !fflush(stdout))) return c->answer.status;
+    c->error = errno ? errno : EIO;
+    return M8_E_IO;
 }
 
 static m8_status answer(struct chat *c, m8_error *err)
 {
     const struct options *o = c->o;
     m8_usage usage;
+    m8_error why = {0};
     m8_chat_opts opts = { .max_tokens = o->max_tokens, .temperature = o->temperature < 0 ? 0.7f : (float)o->temperature,
                           .top_k = o->top_k, .top_p = (float)o->top_p, .min_p = (float)o->min_p, .seed = o->seed };
     m8_buf_clear(&c->answer);
-    m8_status st = m8_chat(c->llm, c->messages, c->n, &opts, (m8_text_sink){ take, c }, &usage, err);
-    if (st) return st;
+    m8_status st = m8_chat(c->llm, c->messages, c->n, &opts, (m8_text_sink){ take, c }, &usage, &why);
+    if (c->error) {
+        errno = c->error;
+        return m8_fail_errno(err, M8_E_IO, "writing standard output");
+    }
+    if (st) return m8_fail(err, st, "%s", m8_error_text(&why));
     const char *text = c->answer.data ? c->answer.data : "";
     if (o->json) {
         json_t *j = json_pack("{s:s, s:s, s:i, s:i, s:i, s:f, s:f}", "text", text, "finish", usage.finish, "prompt_tokens", usage.n_prompt,

@@ -2,6 +2,7 @@
 #include "app.h"
 #include "load.h"
 #include "question.h"
+#include <errno.h>
 #include <jansson.h>
 #include <stdio.h>
 #include <string.h>
@@ -12,6 +13,7 @@ struct listener {
     const struct options *o;
     json_t *segments; /* with --json */
     bool begun;
+    int error; /* errno of standard output */
 };
 
 static json_t *as_json(const m8_segment *s, bool with_words)
@@ -51,18 +53,26 @@ static m8_status print_segment(void *user, const m8_segment *s)
     } else {
         fputs(text, stdout);
     }
-    return fflush(stdout) ? M8_E_IO : M8_OK;
+    errno = 0;
+    if (!fflush(stdout)) return M8_OK;
+    l->error = errno ? errno : EIO;
+    return M8_E_IO;
 }
 
 static m8_status transcribe(struct listener *l, m8_model *asr, const m8_pcm *pcm, m8_error *err)
 {
     const struct options *o = l->o;
     m8_transcribe_info info;
+    m8_error why = {0};
     m8_transcribe_opts opts = { .language = o->language, .prompt = o->prompt, .translate = o->translate, .words = o->words,
                                 .no_timestamps = !o->timestamps && !o->words && !o->json && pcm->n_samples <= 30 * 16000,
                                 .beam_size = o->beam, .seed = o->seed };
-    m8_status st = m8_transcribe(asr, pcm->samples, pcm->n_samples, &opts, (m8_segment_sink){ print_segment, l }, &info, err);
-    if (st) return st;
+    m8_status st = m8_transcribe(asr, pcm->samples, pcm->n_samples, &opts, (m8_segment_sink){ print_segment, l }, &info, &why);
+    if (l->error) {
+        errno = l->error;
+        return m8_fail_errno(err, M8_E_IO, "writing standard output");
+    }
+    if (st) return m8_fail(err, st, "%s", m8_error_text(&why));
     if (!o->json) {
         if (l->begun && !o->timestamps) puts("");
         return M8_OK;

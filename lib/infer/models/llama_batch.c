@@ -330,7 +330,7 @@ m8_status m8__batch_run(m8_model *model, struct llama_call *call, m8_error *err)
     keep(b, &s, call->ids);
     pthread_cond_broadcast(&b->news);
     pthread_mutex_unlock(&b->lock);
-    return st ? m8_fail(err, st, "generating") : M8_OK;
+    return st ? m8_fail(err, st, "generating: %s", m8_status_text(st)) : M8_OK;
 }
 
 /* ---- scores */
