@@ -1,5 +1,6 @@
-/* magic8 ask: the whole job. The models that hear and answer load side by side while the question is decoded. When it has been heard, the
- * first has done its work and makes room for the voice, which loads while the answer is found: so all of it needs less than 400 MB. */
+/* magic8 ask: the whole job. The models that hear and answer load side by side while the question is read and decoded, and hearing begins
+ * as soon as it can. When the question is known, the first has done its work and makes room for the voice, which loads while the answer is
+ * found: so all of it needs less than 400 MB. */
 #include "app.h"
 #include "ball.h"
 #include "load.h"
@@ -18,7 +19,8 @@ struct ask {
     m8_pcm pcm;
     char *question;
     m8_model *asr, *llm, *tts;
-    struct loading *voice;
+    struct loading *loading[N_ROLES];
+    struct turn *turn;
 };
 
 static m8_status make_ball(void *user, m8_model *llm, m8_error *err)
@@ -47,6 +49,14 @@ static m8_status print_json(const struct turn *t, const struct options *o, m8_er
     return written ? M8_OK : m8_fail(err, M8_E_IO, "writing the answer");
 }
 
+/* Wait for a model, if it is on its way. */
+static m8_status arrive(struct ask *a, int role, m8_model **m, m8_error *err)
+{
+    struct loading *l = a->loading[role];
+    a->loading[role] = NULL;
+    return l ? load_wait(l, m, err) : M8_OK;
+}
+
 /* The question is known. */
 static m8_status heard(void *user, const char *question, m8_error *err)
 {
@@ -56,14 +66,16 @@ static m8_status heard(void *user, const char *question, m8_error *err)
     fflush(to);
     m8_close(a->asr);
     a->asr = NULL;
-    return a->o->output ? load_start(&a->voice, ROLE_TTS, a->o, NULL, NULL, err) : M8_OK;
+    m8_status st = a->o->output ? load_start(&a->loading[ROLE_TTS], ROLE_TTS, a->o, NULL, NULL, err) : M8_OK;
+    if (!st) st = arrive(a, ROLE_LLM, &a->llm, err);
+    a->turn->ball = a->ball;
+    return st;
 }
 
 static m8_status get_voice(void *user, m8_model **tts, m8_error *err)
 {
     struct ask *a = user;
-    m8_status st = load_wait(a->voice, &a->tts, err);
-    a->voice = NULL;
+    m8_status st = arrive(a, ROLE_TTS, &a->tts, err);
     *tts = a->tts;
     return st;
 }
@@ -71,23 +83,22 @@ static m8_status get_voice(void *user, m8_model **tts, m8_error *err)
 static m8_status ask(struct ask *a, struct speech_file *file, m8_error *err)
 {
     const struct options *o = a->o;
-    struct loading *asr = NULL, *llm = NULL;
-    m8_error why[2] = {0};
-    m8_status st = a->question ? M8_OK : load_start(&asr, ROLE_ASR, o, NULL, NULL, err);
-    if (!st) st = load_start(&llm, ROLE_LLM, o, make_ball, a, err);
-    m8_status hears = load_wait(asr, &a->asr, &why[0]), answers = load_wait(llm, &a->llm, &why[1]);
-    if (!st && hears) st = m8_fail(err, hears, "%s", m8_error_text(&why[0]));
-    if (!st && answers) st = m8_fail(err, answers, "%s", m8_error_text(&why[1]));
-    struct turn t = { .asr = a->asr, .ball = a->ball, .voice = get_voice, .heard = heard, .user = a, .language = o->language, .beam = o->beam,
+    m8_status st = load_start(&a->loading[ROLE_LLM], ROLE_LLM, o, make_ball, a, err);
+    if (!st && may_be_sound(o->args[0])) st = load_start(&a->loading[ROLE_ASR], ROLE_ASR, o, NULL, NULL, err);
+    if (!st) st = read_question(&a->question, &a->pcm, o->args[0], err);
+    if (!st) st = arrive(a, ROLE_ASR, &a->asr, err);
+    struct turn t = { .asr = a->asr, .voice = get_voice, .heard = heard, .user = a, .language = o->language, .beam = o->beam,
                       .bit_rate = o->bit_rate, .speaker = o->speaker, .speed = o->speed, .seed = o->seed, .format = file->format,
                       .question = a->question };
+    a->turn = &t;
     if (!st) st = turn_run(&t, &a->pcm, o->output ? speech_file_sink(file) : (m8_bytes_sink){0}, err);
     if (!st && o->json) st = print_json(&t, o, err);
     else if (!st) fprintf(o->output && !strcmp(o->output, "-") ? stderr : stdout, "answer: %s\n", t.answer.data);
     turn_finish(&t);
+    arrive(a, ROLE_ASR, &a->asr, NULL); /* what was on its way when something failed */
+    arrive(a, ROLE_LLM, &a->llm, NULL);
+    arrive(a, ROLE_TTS, &a->tts, NULL);
     ball_close(a->ball);
-    m8_model *unused;
-    if (a->voice && !load_wait(a->voice, &unused, NULL)) m8_close(unused); /* the turn failed before it was needed */
     m8_close(a->asr);
     m8_close(a->llm);
     m8_close(a->tts);
@@ -101,8 +112,7 @@ int cmd_ask(const struct options *o)
     struct speech_file file = {0};
     m8_status st = o->output ? speech_file_init(&file, o->output, &err) : M8_OK;
     if (st) return st == M8_E_ARG ? fail_usage("%s", m8_error_text(&err)) : fail(&err);
-    st = read_question(&a.question, &a.pcm, o->args[0], &why);
-    if (!st) st = ask(&a, &file, &why);
+    st = ask(&a, &file, &why);
     st = speech_file_end(&file, st, &err);
     if (st) m8_fail(&err, st, "%s", m8_error_text(&why));
     m8_free(a.question);

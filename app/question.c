@@ -72,6 +72,8 @@ static m8_status from_stdin(char **text, m8_pcm *pcm, m8_error *err)
     return st;
 }
 
+bool may_be_sound(const char *arg) { return !strcmp(arg, "-") || like_a_file(arg); }
+
 m8_status read_question(char **text, m8_pcm *pcm, const char *arg, m8_error *err)
 {
     *text = NULL;
