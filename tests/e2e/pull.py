@@ -243,9 +243,9 @@ def case_hostile(b):
 
 def case_stall(b):
     b.env.update(MAGIC8_RETRIES="0", HF_HUB_DOWNLOAD_TIMEOUT="2")
-    HUB.reset(cut=1_000_000, stall=20)
+    HUB.reset(cut=1_000_000, stall=40)
     b.run("pull", "test/small", "model.bin", code=1, says="model.bin")
-    assert b.took < 15, b.took
+    assert b.took < 30, b.took
 
 
 def case_unreachable(b):
