@@ -11,6 +11,7 @@
 #include <jansson.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 
 struct ask {
     const struct options *o;
@@ -105,11 +106,18 @@ static m8_status ask(struct ask *a, struct speech_file *file, m8_error *err)
     return st;
 }
 
+static bool same_file(const char *a, const char *b)
+{
+    struct stat x, y;
+    return !stat(a, &x) && !stat(b, &y) && x.st_dev == y.st_dev && x.st_ino == y.st_ino;
+}
+
 int cmd_ask(const struct options *o)
 {
     m8_error err = {0}, why = {0};
     struct ask a = { .o = o, .ball_opts = { o->free_talk, o->max_tokens, o->temperature, o->top_k, o->top_p, o->min_p } };
     struct speech_file file = {0};
+    if (o->output && same_file(o->output, o->args[0])) return fail_usage("the answer would overwrite the question: name another file with -o");
     m8_status st = o->output ? speech_file_init(&file, o->output, &err) : M8_OK;
     if (st) return st == M8_E_ARG ? fail_usage("%s", m8_error_text(&err)) : fail(&err);
     st = ask(&a, &file, &why);

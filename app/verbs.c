@@ -62,7 +62,7 @@ const struct opt opt_rows[] = {
     { "revision", 0, OPT_TEXT, AT(revision), V_PULL, "R", "branch, tag or commit of the repository (main)" },
     { "offline", 0, OPT_FLAG, AT(offline), V_PULL, NULL, "use the cache only" },
     { "path", 0, OPT_FLAG, AT(path), V_MODELS, NULL, "print only where the models lie" },
-    { "threads", 't', OPT_INT, AT(threads), V_COMMON, "N", "threads to use; 0 is one for each core (0)", 0, 1024 },
+    { "threads", 't', OPT_INT, AT(threads), V_COMMON, "N", "threads to use; 0 is one for each core (0)", 0, 256 },
     { "seed", 's', OPT_SEED, AT(seed), V_COMMON, "N", "the same seed gives the same result" },
     { "json", 0, OPT_FLAG, AT(json), V_COMMON, NULL, "print JSON" },
     { "verbose", 'v', OPT_FLAG, AT(verbose), V_ALL, NULL, "tell on standard error what is done" },
