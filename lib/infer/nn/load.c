@@ -1,7 +1,8 @@
 /* A model being loaded: tensors are checked, brought into panels by all threads, and their mapped pages dropped behind.
  *
  * Packing goes panel by panel: 16 rows, each from the part of the stack that holds it. Blocks of Q4_0, Q4_1, Q4_K and Q8_0 are only
- * moved about (Q4_K's scales are rounded to float16); the other quantised types become Q8, see the errors in doc/speed.md. */
+ * moved about (Q4_K's scales are rounded to float16); the other quantised types become Q8, which is off by at most half a step of 1/127 of a block's
+ * largest value. */
 #include "nn.h"
 #include "pack.h"
 #include <stdio.h>
