@@ -70,7 +70,7 @@ static void test_wrong(void **s)
     } cases[] = {
         { "--thread", "3", "unknown option --thread" },
         { "--threads", NULL, "--threads needs a value: N" },
-        { "--threads", "x", "--threads: expected a whole number from 0 to 1024, not 'x'" },
+        { "--threads", "x", "--threads: expected a whole number from 0 to 256, not 'x'" },
         { "--threads", "", "--threads" },
         { "--threads", " 3", "--threads" },
         { "--threads=3x", NULL, "--threads" },
