@@ -256,24 +256,49 @@ nn_w nn_pack(nn_load *l, const float *rows, int n_out, int n_in, int taps, nn_ty
     return pack(l, &p, n_out, n_in, taps, l->precision == M8_F32 ? NN_F32 : type);
 }
 
-nn_w nn_load_conv(nn_load *l, int n_out, int n_in, int taps, nn_type fast, const char *fmt, ...)
+struct kernel {
+    int n_out, n_in, k, stride; /* stride 0: a plain convolution */
+};
+
+/* [n_out][n_in][k] -> [n_out][k][n_in] */
+static void order_conv(float *rows, const float *file, const struct kernel *s)
 {
-    NAME_OF(name);
-    const m8__tensor *t = find(l, name, 3, (int64_t[]){ n_out, n_in, taps });
-    if (!t) return (nn_w){0};
+    for (int o = 0; o < s->n_out; o++) {
+        const float *from = file + (size_t)o * s->n_in * s->k;
+        float *to = rows + (size_t)o * s->n_in * s->k;
+        for (int c = 0; c < s->n_in; c++) {
+            for (int j = 0; j < s->k; j++) to[j * s->n_in + c] = from[c * s->k + j];
+        }
+    }
+}
+
+/* [n_in][n_out][k] -> [stride * n_out][k / stride][n_in]: sample t*stride + p of the output sees kernel p + i*stride on x[t - i] */
+static void order_conv_t(float *rows, const float *file, const struct kernel *s)
+{
+    int taps = s->k / s->stride;
+    for (int p = 0; p < s->stride; p++) {
+        for (int o = 0; o < s->n_out; o++) {
+            float *to = rows + (size_t)(p * s->n_out + o) * taps * s->n_in;
+            for (int j = 0; j < taps; j++) {
+                const float *from = file + (size_t)o * s->k + p + (taps - 1 - j) * s->stride;
+                for (int c = 0; c < s->n_in; c++) to[j * s->n_in + c] = from[(size_t)c * s->n_out * s->k];
+            }
+        }
+    }
+}
+
+/* The tensor's floats in the panels' order, packed. */
+static nn_w pack_kernel(nn_load *l, const m8__tensor *t, const struct kernel *s, nn_type fast)
+{
     float *file = m8_malloc((size_t)t->n * sizeof *file), *rows = m8_malloc((size_t)t->n * sizeof *rows);
+    int phases = s->stride ? s->stride : 1;
     nn_w w = {0};
     if (file && rows) {
         int64_t cols = t->n_dims ? t->dims[t->n_dims - 1] : 1;
         m8__dequant(file, t, 0, t->n / cols);
-        for (int o = 0; o < n_out; o++) {
-            const float *from = file + (size_t)o * n_in * taps;
-            float *to = rows + (size_t)o * n_in * taps;
-            for (int c = 0; c < n_in; c++) {
-                for (int j = 0; j < taps; j++) to[j * n_in + c] = from[c * taps + j];
-            }
-        }
-        w = nn_pack(l, rows, n_out, n_in, taps, fast);
+        if (s->stride) order_conv_t(rows, file, s);
+        else order_conv(rows, file, s);
+        w = nn_pack(l, rows, phases * s->n_out, s->n_in, s->k / phases, fast);
         m8_map_drop(t->data, t->size);
     } else {
         l->status = m8_fail(l->err, M8_E_NOMEM, "loading %s", m8__weights_path(l->w));
@@ -281,6 +306,13 @@ nn_w nn_load_conv(nn_load *l, int n_out, int n_in, int taps, nn_type fast, const
     m8_free(file);
     m8_free(rows);
     return w;
+}
+
+nn_w nn_load_conv(nn_load *l, int n_out, int n_in, int taps, nn_type fast, const char *fmt, ...)
+{
+    NAME_OF(name);
+    const m8__tensor *t = find(l, name, 3, (int64_t[]){ n_out, n_in, taps });
+    return t ? pack_kernel(l, t, &(struct kernel){ n_out, n_in, taps, 0 }, fast) : (nn_w){0};
 }
 
 nn_w nn_load_conv_t(nn_load *l, int n_out, int n_in, int k, int stride, nn_type fast, const char *fmt, ...)
@@ -292,25 +324,5 @@ nn_w nn_load_conv_t(nn_load *l, int n_out, int n_in, int k, int stride, nn_type 
         l->status = m8_fail(l->err, M8_E_UNSUPPORTED, "%s: %s: kernel %d is no multiple of stride %d", m8__weights_path(l->w), name, k, stride);
         return (nn_w){0};
     }
-    int taps = k / stride;
-    float *file = m8_malloc((size_t)t->n * sizeof *file), *rows = m8_malloc((size_t)t->n * sizeof *rows);
-    nn_w w = {0};
-    if (file && rows) { /* sample t*stride + p of the output sees kernel p + i*stride on x[t - i] */
-        m8__dequant(file, t, 0, t->n / k);
-        for (int p = 0; p < stride; p++) {
-            for (int o = 0; o < n_out; o++) {
-                float *to = rows + (size_t)(p * n_out + o) * taps * n_in;
-                for (int j = 0; j < taps; j++) {
-                    for (int c = 0; c < n_in; c++) to[j * n_in + c] = file[((size_t)c * n_out + o) * k + p + (taps - 1 - j) * stride];
-                }
-            }
-        }
-        w = nn_pack(l, rows, stride * n_out, n_in, taps, fast);
-        m8_map_drop(t->data, t->size);
-    } else {
-        l->status = m8_fail(l->err, M8_E_NOMEM, "loading %s", m8__weights_path(l->w));
-    }
-    m8_free(file);
-    m8_free(rows);
-    return w;
+    return pack_kernel(l, t, &(struct kernel){ n_out, n_in, k, stride }, fast);
 }
