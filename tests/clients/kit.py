@@ -56,6 +56,7 @@ def main(prefix):
         if ours and ORACLE:
             say("skip", full, f"Gradio differs: {ours}")
             continue
+        began = time.monotonic()
         try:
             function()
             say("ok", full)
@@ -66,6 +67,8 @@ def main(prefix):
         except Exception as error:
             where = traceback.extract_tb(error.__traceback__)[-1]
             say("not ok", full, f"{type(error).__name__}: {error} ({os.path.basename(where.filename)}:{where.lineno})")
+        if os.environ.get("SLOW") and time.monotonic() - began > 1:
+            print(f"  {time.monotonic() - began:.1f} s", flush=True)
     sys.stdout.flush()
 
 
