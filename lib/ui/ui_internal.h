@@ -76,6 +76,7 @@ struct m8_event {
     bool only_success, only_failure;
     bool queue, internal_js; /* internal_js: opts.js belongs to Interface or a clear button: our page knows what it does */
     struct m8__group *group; /* concurrency; set by the queue when mounted */
+    struct m8__plan *plan;   /* what the queue knows of it; owned by the queue */
     /* statistics, under app->lock */
     double total_s;
     uint64_t n_done;
@@ -115,6 +116,8 @@ const struct m8__component *m8__component_find(const char *type);
 const json_t *m8__component_defaults(const char *type); /* its object in the table: props, api_info, example_inputs, events */
 m8_event *m8__event_new(m8_blocks *app, m8_fn fn, const m8_event_opts *opts, const char *default_name);
 m8_event *m8__event_named(m8_blocks *app, const char *api_name, size_t n); /* without a slash; NULL: none */
+/* The tree, events, opts, app->config, the struct itself. m8_blocks_free() is in launch.c: it closes what runs and what is served before this. */
+void m8__blocks_destroy(m8_blocks *app);
 m8_status m8__app_finish(m8_blocks *app, m8_error *err); /* forms, Interface's page, unique names: once, when mounted */
 
 /* config.c, info.c, openapi.c: texts for a root URL, which are kept and made anew only when the root or the visitor changes.
