@@ -133,7 +133,7 @@ static m8_status score(struct ball *b, const char *question, const char *const *
 {
     struct talk t;
     m8_status st = make_talk(b, &t, question, err);
-    if (!st) st = m8_score(b->llm, t.messages, (size_t)t.n, texts, (size_t)n, scores, NULL, err);
+    if (!st) st = m8_score(b->llm, t.messages, (size_t)t.n, texts, (size_t)n, NULL, scores, NULL, err);
     end_talk(&t);
     return st;
 }

@@ -53,9 +53,9 @@ struct options {
 /* One bit a verb: which verbs an option is for. */
 enum {
     V_ASK = 1 << 0, V_LISTEN = 1 << 1, V_CHAT = 1 << 2, V_SAY = 1 << 3, V_PULL = 1 << 4, V_MODELS = 1 << 5,
-    V_VERIFY = 1 << 6, V_BENCH = 1 << 7, V_DOCS = 1 << 8,
+    V_VERIFY = 1 << 6, V_BENCH = 1 << 7, V_DOCS = 1 << 8, V_WORKER = 1 << 15,
     V_ALL = 0xFFFF,
-    V_COMMON = V_ALL & ~V_DOCS, /* what a person may type */
+    V_COMMON = V_ALL & ~(V_DOCS | V_WORKER), /* what a person may type */
 };
 
 struct verb {
@@ -98,6 +98,7 @@ const char *options_model(const struct options *o, const char *role);
 void help_program(void);                     /* magic8 --help, on stdout */
 void help_verb(const struct verb *verb);     /* magic8 VERB --help */
 int cmd_docs(const struct options *o);       /* magic8 docs man|bash|zsh|fish */
+int cmd_worker(const struct options *o);     /* magic8 worker: started by magic8 itself */
 
 int cmd_ask(const struct options *o);
 int cmd_listen(const struct options *o);

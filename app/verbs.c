@@ -28,6 +28,7 @@ const struct verb verbs[] = {
       "@file", false },
     { "bench", V_BENCH, cmd_bench, "[asr|llm|tts|e2e [AUDIO|TEXT]]", 0, 2, "measure",
       "Prints one JSON object a line: what, model, threads, median, minimum, unit.", "asr llm tts e2e", false },
+    { "worker", V_WORKER, cmd_worker, "", 0, 0, "be a process that serves another magic8 (started by it alone)", "", "", true },
     { "docs", V_DOCS, cmd_docs, "man|bash|zsh|fish", 1, 1, "print the man page or a completion", "", "man bash zsh fish", true },
     { 0 },
 };

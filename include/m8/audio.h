@@ -17,6 +17,7 @@ M8_API m8_status m8_audio_load(m8_error *err);
 typedef struct m8_decode_opts {
     int rate;     /* Hz of the result; 0: 16000 */
     double max_s; /* longer sound is cut there; 0: 60 */
+    m8_cancel *cancel; /* ends the call from another thread; NULL: none */
 } m8_decode_opts;
 
 /** Decode a recording (webm or ogg with opus or vorbis, wav, mp3, m4a/mp4 with aac, flac) from memory into mono float32.
@@ -26,6 +27,18 @@ typedef struct m8_decode_opts {
  *  returns M8_OK, M8_E_ARG (no data), M8_E_FORMAT (not one of these formats, damaged, or no sound in it), M8_E_NOMEM.
  *  Any thread; opts may be NULL. */
 M8_API m8_status m8_audio_decode(m8_pcm *out, const void *data, size_t n, const m8_decode_opts *opts, m8_error *err);
+
+/** The same in a process of its own (m8/base.h, m8_proc), for sound that strangers send: it has no network and no files, may use
+ *  1 GiB of memory and 10 s for one recording, and what a damaged file does to it is the end of the decodings in flight there,
+ *  M8_E_IO; it is started again at once. Kept open, a call costs little more than m8_audio_decode. opts may be NULL. */
+typedef struct m8_audio_worker m8_audio_worker;
+M8_API m8_status m8_audio_worker_open(m8_audio_worker **out, const m8_proc_opts *opts, m8_error *err);
+/** Any thread. returns what m8_audio_decode does, M8_E_LIMIT (more than 1 GiB of data), M8_E_TIMEOUT, M8_E_IO, M8_E_BUSY. */
+M8_API m8_status m8_audio_worker_decode(m8_audio_worker *w, m8_pcm *out, const void *data, size_t n, const m8_decode_opts *opts,
+                                        m8_error *err);
+M8_API m8_proc_info m8_audio_worker_about(const m8_audio_worker *w);
+M8_API void m8_audio_worker_close(m8_audio_worker *w); /* no call may be in flight */
+extern M8_API const m8_service m8_audio_service;       /* for m8_proc_serve, in the other process */
 
 /** Resample mono sound; out is new. */
 M8_API m8_status m8_resample(m8_pcm *out, const float *samples, size_t n, int rate_in, int rate_out, m8_error *err);

@@ -91,6 +91,9 @@ typedef struct m8_sys {
     void *(*mmap)(void *at, size_t size, int prot, int flags, int fd, off_t off);
     int (*munmap)(void *at, size_t size);
     int (*thread_create)(unsigned long *thread, void *(*main)(void *), void *arg);
+    int (*socketpair)(int fds[2]);                            /* local, a stream, closed on exec */
+    ssize_t (*send)(int fd, const void *buf, size_t n, int flags);
+    int (*spawn)(pid_t *pid, const char *path, const void *actions, const void *attr, char *const *argv, char *const *env);
 } m8_sys;
 
 M8_API void m8_sys_set(const m8_sys *sys); /* borrowed for ever; NULL: the C library's again */
@@ -212,6 +215,122 @@ M8_API int m8_pool_threads(const m8_pool *p);
  *  Any thread may call; a second caller, while the pool is at work, does its chunks alone. p NULL: the caller alone. */
 M8_API void m8_pool_run(m8_pool *p, int n_chunks, void (*fn)(void *arg, int chunk), void *arg);
 M8_API void m8_pool_free(m8_pool *p);
+
+/* ---- cancel: one thread tells a call of another to end ------------------------------------------------------------- */
+
+/** Handed to a call in its options; whoever else holds it may set it, from any thread, before or during the call, which then
+ *  ends with M8_E_CANCELLED at its next step (a token, a layer, a chunk of sound). It stays set. NULL is never set. */
+typedef struct m8_cancel m8_cancel;
+M8_API m8_cancel *m8_cancel_new(void); /* holds one reference; NULL: no memory */
+M8_API m8_cancel *m8_cancel_ref(m8_cancel *c);
+M8_API void m8_cancel_unref(m8_cancel *c);
+M8_API void m8_cancel_set(m8_cancel *c); /* does not wait for the call */
+M8_API bool m8_cancel_is_set(const m8_cancel *c);
+
+/** For who waits: fn is called once, by the thread that sets it, or at once if it is set already. fn may take locks, if nobody
+ *  calls watch or unwatch while he holds them. */
+typedef struct m8_watch {
+    void (*fn)(void *user);
+    void *user;
+    m8_cancel *of; /* ours */
+    struct m8_watch *next;
+} m8_watch;
+M8_API void m8_cancel_watch(m8_cancel *c, m8_watch *w); /* w: the caller's, until unwatch */
+M8_API void m8_cancel_unwatch(m8_watch *w);             /* when it returns, fn is not running, and will not be called */
+
+/* ---- fields: numbers and texts one behind the other, as they travel between processes of one machine ---------------- */
+
+M8_API void m8_put_u32(m8_buf *b, uint32_t x);
+M8_API void m8_put_u64(m8_buf *b, uint64_t x);
+M8_API void m8_put_f32(m8_buf *b, float x);
+M8_API void m8_put_f64(m8_buf *b, double x);
+M8_API void m8_put_text(m8_buf *b, const char *s); /* NULL stays NULL */
+M8_API void m8_put_bytes(m8_buf *b, const void *data, size_t n);
+
+/** Sticky: after the first field that is not there, or not as it should be, everything is 0 or NULL; ask .bad at the end. */
+typedef struct m8_fields {
+    const uint8_t *at; /* borrowed */
+    size_t left;
+    bool bad;
+} m8_fields;
+M8_API uint32_t m8_get_u32(m8_fields *f);
+M8_API uint64_t m8_get_u64(m8_fields *f);
+M8_API float m8_get_f32(m8_fields *f);
+M8_API double m8_get_f64(m8_fields *f);
+M8_API const char *m8_get_text(m8_fields *f);            /* borrowed, with its NUL, and none inside; NULL if NULL was put */
+M8_API const void *m8_get_bytes(m8_fields *f, size_t *n); /* borrowed, not aligned */
+/** A count of things that take at least `least` bytes each: no more than can follow. */
+M8_API size_t m8_get_count(m8_fields *f, size_t least);
+
+/* ---- work in a process of its own ----------------------------------------------------------------------------------- */
+
+/** A process that does calls for us, and the calls to it. When it dies, the calls in flight end with M8_E_IO and it is started
+ *  again; while it loads, calls wait. It holds nothing of ours but one socket: no other descriptor, no secret of the environment,
+ *  and once it has loaded, no right to open sockets, to write files, to run programs (lib/base/sandbox.c has the list). It dies
+ *  with us, and is not hit by the terminal's interrupt. Frames: lib/base/frame.h. */
+typedef struct m8_proc m8_proc;
+
+typedef enum m8_proc_state {
+    M8_PROC_LOADING, /* started */
+    M8_PROC_READY,
+    M8_PROC_DIED,    /* after it was ready; it is started again at once */
+    M8_PROC_FAILED,  /* could not be started, or not load; tried again after 0.1 s, 0.2 s, ... 10 s */
+} m8_proc_state;
+
+typedef struct m8_proc_opts {
+    const char *const *command; /* ends with NULL; it serves calls on descriptor 3. NULL: this program with the word "worker" */
+    void (*state)(void *user, m8_proc_state state, const m8_error *why); /* on a thread of ours; why: borrowed, for DIED, FAILED */
+    void *user;
+    bool background; /* return at once, and load meanwhile; a failure to load is no failure to open */
+    double wait_s;   /* how long a call waits for a process that is not ready; 0: 10 s; negative: not at all */
+    double grace_s;  /* a process that has not ended a cancelled call by then is killed; 0: 1 s */
+} m8_proc_opts;
+
+typedef struct m8_proc_info {
+    m8_proc_state state;
+    long pid;       /* 0: none */
+    int n_started;  /* processes so far */
+    int n_calls;    /* in flight */
+} m8_proc_info;
+
+/** Start a process: `service` is what it is to do, `what` its name in errors ("the model base.gguf"), hello what service->open
+ *  gets; ready (may be NULL) gets, on a thread of ours, what it answered. All borrowed for the call but ready and opts->user. */
+M8_API m8_status m8_proc_open(m8_proc **out, const char *service, const char *what, const m8_buf *hello,
+                              m8_status (*ready)(void *user, m8_fields *answer, m8_error *err), void *user, const m8_proc_opts *opts,
+                              m8_error *err);
+M8_API void m8_proc_close(m8_proc *p); /* no call may be in flight; the process has ended when it returns */
+M8_API m8_proc_info m8_proc_about(const m8_proc *p);
+
+typedef struct m8_request {
+    const m8_buf *args;       /* for service->call; at most 16 MiB */
+    const void *bulk;         /* bytes that go along, at most 1 GiB */
+    size_t n_bulk;
+    m8_bytes_sink out;        /* receives what the call pushes, piece by piece as it was pushed; not M8_OK cancels */
+    m8_cancel *cancel;        /* or NULL */
+    double most_s;            /* a process that needs longer for it is killed; 0: no limit */
+} m8_request;
+/** Any thread. result (may be NULL) gets what the call answers.
+ *  returns what the call returned; M8_E_IO (the process died; the text says how), M8_E_BUSY (not ready in time, or too many
+ *  calls), M8_E_TIMEOUT (most_s), M8_E_CANCELLED or the sink's status, M8_E_LIMIT, M8_E_NOMEM. */
+M8_API m8_status m8_proc_call(m8_proc *p, const m8_request *request, m8_buf *result, m8_error *err);
+
+/** The other side. A service lives in the process of its own. */
+typedef struct m8_serving m8_serving; /* one call */
+typedef struct m8_service {
+    const char *name;
+    bool opens_files;   /* for reading, also when it has loaded */
+    size_t most_memory; /* bytes that it may write to; 0: no limit */
+    m8_status (*open)(void **state, m8_fields *hello, m8_buf *answer, m8_error *err);
+    /* On a thread of its own; others run beside it. bulk: borrowed, aligned to 16. */
+    m8_status (*call)(void *state, m8_serving *c, m8_fields *args, const void *bulk, size_t n_bulk, m8_buf *result, m8_error *err);
+    void (*close)(void *state);
+} m8_service;
+M8_API m8_status m8_serving_push(m8_serving *c, const void *data, size_t n); /* not M8_OK: end the call; waits for a slow reader */
+M8_API m8_cancel *m8_serving_cancel(m8_serving *c);                          /* borrowed */
+
+/** Be such a process: serve on a socket (3) until the other side closes it. services ends with NULL. Loads first, then gives up
+ *  its rights for good, so a program does this and nothing else. The status is for the exit code; errors were sent. */
+M8_API m8_status m8_proc_serve(int fd, const m8_service *const *services);
 
 #ifdef __cplusplus
 }

@@ -76,6 +76,7 @@ typedef struct m8_transcribe_opts {
     bool no_gate;                /* no energy gate in front: silence goes through the model too */
     int beam_size;               /* 0, 1: greedy; up to 16 */
     uint64_t seed;               /* for the sampled temperatures of the fallback */
+    m8_cancel *cancel;           /* ends the call from another thread; NULL: none */
 } m8_transcribe_opts;
 
 typedef struct m8_transcribe_info {
@@ -112,6 +113,7 @@ typedef struct m8_chat_opts {
     size_t n_stop;
     const char *const *choices; /* [n_choices]; if any: the answer is one of these texts, picked token by token */
     size_t n_choices;
+    m8_cancel *cancel;          /* ends the call from another thread; NULL: none */
 } m8_chat_opts;
 
 typedef struct m8_usage {
@@ -129,10 +131,15 @@ typedef struct m8_usage {
 M8_API m8_status m8_chat(m8_model *llm, const m8_message *messages, size_t n, const m8_chat_opts *opts, m8_text_sink out,
                          m8_usage *usage, m8_error *err);
 
+typedef struct m8_score_opts {
+    m8_cancel *cancel; /* ends the call from another thread; NULL: none */
+} m8_score_opts;
+
 /** How likely each of n_texts is as the answer to a conversation: scores[i] = sum of log-probabilities of its tokens and of the
- *  token that ends the answer. All are computed as one batch behind the kept prompt. n_tokens (may be NULL) takes their lengths. */
+ *  token that ends the answer. All are computed as one batch behind the kept prompt. n_tokens (may be NULL) takes their lengths;
+ *  opts may be NULL. */
 M8_API m8_status m8_score(m8_model *llm, const m8_message *messages, size_t n, const char *const *texts, size_t n_texts,
-                          float *scores, int *n_tokens, m8_error *err);
+                          const m8_score_opts *opts, float *scores, int *n_tokens, m8_error *err);
 
 /** Go on with a plain text, without a chat template. */
 M8_API m8_status m8_complete(m8_model *llm, const char *prompt, const m8_chat_opts *opts, m8_text_sink out, m8_usage *usage,
@@ -149,6 +156,7 @@ typedef struct m8_speak_opts {
     float noise_w;      /* 0: the voice's own; negative: none */
     uint64_t seed;
     int speaker;        /* of a voice that has several */
+    m8_cancel *cancel;  /* ends the call from another thread; NULL: none */
 } m8_speak_opts;
 
 M8_API int m8_speak_rate(const m8_model *tts); /* Hz */
@@ -170,6 +178,22 @@ M8_API m8_status m8_speak(m8_model *tts, const char *text, const m8_speak_opts *
 M8_API m8_status m8_verify(m8_model *model, const char *expected,
                            void (*report)(void *user, const char *tensor, double max_diff, double tolerance), void *user,
                            m8_error *err);
+
+/* ---- in a process of its own -------------------------------------------------------------------------------------- */
+
+typedef struct m8_worker_opts {
+    m8_open_opts open;
+    m8_proc_opts proc; /* m8/base.h: what runs there, who is told, loading in the background */
+} m8_worker_opts;
+
+/** As m8_open, with the model in another process: the same calls give the same results, and a crash in it, or its kill, costs the
+ *  calls in flight (M8_E_IO), no more: it is started again at once, and calls meanwhile wait (m8/base.h, m8_proc). Until the model
+ *  has been loaded once its family is "", its tasks, rate and number of weights are 0. Models in several processes share the
+ *  page cache. It cannot be verified (m8_verify).
+ *  returns what m8_open returns (but for proc.background), M8_E_IO (the process does not start). */
+M8_API m8_status m8_open_worker(m8_model **out, const char *path, const m8_worker_opts *opts, m8_error *err);
+M8_API m8_proc_info m8_worker_about(const m8_model *model); /* of a model opened by m8_open: all zero */
+extern M8_API const m8_service m8_model_service;            /* for m8_proc_serve, in the other process */
 
 #ifdef __cplusplus
 }

@@ -42,6 +42,7 @@ struct decoding {
     float *mono; /* one frame */
     size_t mono_cap;
     m8_pcm *out;
+    const m8_cancel *cancel;
     size_t out_cap;
     int idle;
 };
@@ -197,6 +198,7 @@ static m8_status decode_all(struct decoding *d, m8_error *err)
     m8_status st = M8_OK;
     bool end = false, damaged = false;
     while (!st && !end && !full(d)) {
+        if (m8_cancel_is_set(d->cancel)) return m8_fail(err, M8_E_CANCELLED, "cancelled");
         st = next_packet(d, &end, err);
         damaged = st == M8_E_FORMAT;
         if (!st && !end) {
@@ -231,7 +233,7 @@ m8_status m8_audio_decode(m8_pcm *out, const void *data, size_t n, const m8_deco
     if (!format) return m8_fail(err, M8_E_FORMAT, "not wav, ogg, webm, mp4, mp3 or flac");
     struct m8__source src = {.data = (const uint8_t *)data + skip, .n = n - skip};
     src.budget = (uint64_t)src.n * BUDGET_TIMES + BUDGET_MORE;
-    struct decoding d = {.rate_out = rate, .max_samples = (size_t)ceil(max_s * rate), .out = out};
+    struct decoding d = {.rate_out = rate, .max_samples = (size_t)ceil(max_s * rate), .out = out, .cancel = opts ? opts->cancel : NULL};
     out->rate = rate;
     m8_error why = {0};
     m8_status st = m8__ffmpeg(&d.ff, &why);

@@ -3,10 +3,12 @@
 #include <fcntl.h>
 #include <m8/base.h>
 #include <pthread.h>
+#include <spawn.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -17,11 +19,17 @@ static int sys_thread_create(unsigned long *thread, void *(*main)(void *), void 
     return pthread_create(thread, NULL, main, arg);
 }
 
+static int sys_socketpair(int fds[2]) { return socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds); }
+static int sys_spawn(pid_t *pid, const char *path, const void *actions, const void *attr, char *const *argv, char *const *env)
+{
+    return posix_spawn(pid, path, actions, attr, argv, env);
+}
+
 static const m8_sys libc = {
     .malloc = malloc, .calloc = calloc, .realloc = realloc, .aligned_alloc = aligned_alloc, .free = free,
     .open = sys_open, .close = close, .read = read, .write = write, .fsync = fsync, .ftruncate = ftruncate,
     .rename = rename, .unlink = unlink, .mkdir = sys_mkdir, .symlink = symlink, .mmap = mmap, .munmap = munmap,
-    .thread_create = sys_thread_create,
+    .thread_create = sys_thread_create, .socketpair = sys_socketpair, .send = send, .spawn = sys_spawn,
 };
 static m8_sys merged;
 static const m8_sys *table = &libc;
@@ -34,6 +42,7 @@ void m8_sys_set(const m8_sys *sys)
     TAKE(malloc), TAKE(calloc), TAKE(realloc), TAKE(aligned_alloc), TAKE(free);
     TAKE(open), TAKE(close), TAKE(read), TAKE(write), TAKE(fsync), TAKE(ftruncate);
     TAKE(rename), TAKE(unlink), TAKE(mkdir), TAKE(symlink), TAKE(mmap), TAKE(munmap), TAKE(thread_create);
+    TAKE(socketpair), TAKE(send), TAKE(spawn);
 #undef TAKE
     table = &merged;
 }

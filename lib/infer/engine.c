@@ -19,17 +19,24 @@ static m8_status open_family(m8_model *m, const m8_open_opts *opts, m8_error *er
     return st ? st : l.status;
 }
 
+m8_model *m8__model_new(const m8_open_opts *opts)
+{
+    m8_model *m = m8_calloc(1, sizeof *m);
+    if (!m) return NULL;
+    pthread_mutex_init(&m->turn, NULL);
+    m->precision = opts->precision;
+    m->kernels = m8__kernels_get(m8__cpu_flags());
+    return m;
+}
+
 m8_status m8_open(m8_model **out, const char *path, const m8_open_opts *opts, m8_error *err)
 {
     static const m8_open_opts none;
     if (!out || !path || !*path) return m8_fail(err, M8_E_ARG, "no model named");
     *out = NULL;
-    m8_model *m = m8_calloc(1, sizeof *m);
-    if (!m) return m8_fail(err, M8_E_NOMEM, "opening %s", path);
-    pthread_mutex_init(&m->turn, NULL);
     if (!opts) opts = &none;
-    m->precision = opts->precision;
-    m->kernels = m8__kernels_get(m8__cpu_flags());
+    m8_model *m = m8__model_new(opts);
+    if (!m) return m8_fail(err, M8_E_NOMEM, "opening %s", path);
     m8_status st = m8__weights_open(&m->weights, path, err);
     if (!st) st = open_family(m, opts, err);
     if (st) {
@@ -52,14 +59,20 @@ void m8_close(m8_model *m)
     m8_free(m);
 }
 
-const char *m8_model_family(const m8_model *m) { return m->family->name; }
-int m8_model_tasks(const m8_model *m) { return m->family->tasks; }
-int64_t m8_model_params(const m8_model *m) { return m->n_params; }
+static struct m8__about about(const m8_model *m)
+{
+    return m->family->about ? m->family->about(m) : (struct m8__about){ m->family->name, m->family->tasks, m->n_params };
+}
+
+const char *m8_model_family(const m8_model *m) { return about(m).name; }
+int m8_model_tasks(const m8_model *m) { return about(m).tasks; }
+int64_t m8_model_params(const m8_model *m) { return about(m).n_params; }
 int m8_speak_rate(const m8_model *m) { return m && m->family->rate ? m->family->rate(m) : 0; }
 
 static m8_status cannot(const m8_model *m, const char *what, m8_error *err)
 {
     if (!m) return m8_fail(err, M8_E_ARG, "no model");
+    if (!m->weights) return m8_fail(err, M8_E_UNSUPPORTED, "a model in another process cannot %s", what);
     return m8_fail(err, M8_E_UNSUPPORTED, "%s: a %s model cannot %s", m8__weights_path(m->weights), m->family->name, what);
 }
 
@@ -135,20 +148,22 @@ m8_status m8_complete(m8_model *m, const char *prompt, const m8_chat_opts *opts,
     return chat(m, NULL, 0, prompt, opts, out, usage, err);
 }
 
-m8_status m8_score(m8_model *m, const m8_message *messages, size_t n, const char *const *texts, size_t n_texts, float *scores,
-                   int *n_tokens, m8_error *err)
+m8_status m8_score(m8_model *m, const m8_message *messages, size_t n, const char *const *texts, size_t n_texts,
+                   const m8_score_opts *opts, float *scores, int *n_tokens, m8_error *err)
 {
+    static const m8_score_opts none;
     if (!m || !m->family->score) return cannot(m, "score answers", err);
     m8_status st = check_messages(messages, n, err);
     if (!st && (!texts || !n_texts || !scores)) st = m8_fail(err, M8_E_ARG, "no texts to score");
     if (!st) st = check_texts(texts, n_texts, "text", err);
-    return st ? st : m->family->score(m, messages, n, texts, n_texts, scores, n_tokens, err);
+    return st ? st : m->family->score(m, messages, n, texts, n_texts, opts ? opts : &none, scores, n_tokens, err);
 }
 
 m8_status m8_tokenize(m8_model *m, const char *text, int **ids, size_t *n, m8_error *err)
 {
-    if (!m || !m->tokenizer) return cannot(m, "tokenize", err);
+    if (!m || !(m->tokenizer || m->family->tokenize)) return cannot(m, "tokenize", err);
     if (!text || !ids || !n) return m8_fail(err, M8_E_ARG, "no text");
+    if (m->family->tokenize) return m->family->tokenize(m, text, ids, n, err);
     m8__ids got = {0};
     m8_status st = m8__encode(m->tokenizer, &got, text, strlen(text), err);
     if (!st) st = got.status;

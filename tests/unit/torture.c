@@ -3,12 +3,14 @@
 #include <errno.h>
 #include <pthread.h>
 #include <setjmp.h>
+#include <spawn.h>
 #include <stdarg.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/socket.h>
 #include <fcntl.h>
 #include <unistd.h>
 #include <sys/stat.h>
@@ -122,11 +124,28 @@ static int t_thread(unsigned long *thread, void *(*main)(void *), void *arg)
     return fails(false) ? EAGAIN : pthread_create(thread, NULL, main, arg);
 }
 
+static int t_socketpair(int fds[2])
+{
+    if (fails_with(EMFILE) || socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds)) return -1;
+    atomic_fetch_add(&t.files, 2);
+    return 0;
+}
+
+static ssize_t t_send(int fd, const void *buf, size_t n, int flags)
+{
+    return fails_with(EPIPE) || interrupted(&n) ? -1 : send(fd, buf, n, flags);
+}
+
+static int t_spawn(pid_t *pid, const char *path, const void *actions, const void *attr, char *const *argv, char *const *env)
+{
+    return fails(false) ? EAGAIN : posix_spawn(pid, path, actions, attr, argv, env);
+}
+
 static const m8_sys table = {
     .malloc = t_malloc, .calloc = t_calloc, .realloc = t_realloc, .aligned_alloc = t_aligned, .free = t_free,
     .open = t_open, .close = t_close, .read = t_read, .write = t_write, .fsync = t_fsync, .ftruncate = t_ftruncate,
     .rename = t_rename, .unlink = t_unlink, .mkdir = t_mkdir, .symlink = t_symlink, .mmap = t_mmap, .munmap = t_munmap,
-    .thread_create = t_thread,
+    .thread_create = t_thread, .socketpair = t_socketpair, .send = t_send, .spawn = t_spawn,
 };
 
 void torture_start(int fail_at)

@@ -206,7 +206,7 @@ m8_status m8__llama_chat(m8_model *model, const m8_message *messages, size_t n, 
 }
 
 m8_status m8__llama_score(m8_model *model, const m8_message *messages, size_t n, const char *const *texts, size_t n_texts,
-                          float *scores, int *n_tokens, m8_error *err)
+                          const m8_score_opts *opts, float *scores, int *n_tokens, m8_error *err)
 {
     struct llama *m = model->impl;
     if (!m->chat) return no_template(model, err);

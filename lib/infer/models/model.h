@@ -22,9 +22,16 @@ struct m8_model {
     void *impl;         /* the family's own; freed by its close */
 };
 
+struct m8__about {
+    const char *name; /* "whisper" */
+    int tasks;        /* m8_task bits */
+    int64_t n_params;
+};
+
 struct m8__family {
     const char *name; /* "whisper" */
     int tasks;        /* m8_task bits */
+    struct m8__about (*about)(const m8_model *m); /* NULL: as it stands here and in the model */
     bool (*match)(const m8__weights *w);                     /* is this file one of the family? */
     m8_status (*open)(m8_model *m, nn_load *l, m8_error *err); /* fills m->impl (and m->tokenizer); on failure close is called too */
     void (*close)(m8_model *m);                              /* impl may be NULL or half made */
@@ -33,14 +40,18 @@ struct m8__family {
                             m8_transcribe_info *info, m8_error *err);
     m8_status (*chat)(m8_model *m, const m8_message *messages, size_t n, const char *prompt /* instead of messages */,
                       const m8_chat_opts *opts, m8_text_sink out, m8_usage *usage, m8_error *err);
-    m8_status (*score)(m8_model *m, const m8_message *messages, size_t n, const char *const *texts, size_t n_texts, float *scores,
-                       int *n_tokens, m8_error *err);
+    m8_status (*score)(m8_model *m, const m8_message *messages, size_t n, const char *const *texts, size_t n_texts,
+                       const m8_score_opts *opts, float *scores, int *n_tokens, m8_error *err);
+    m8_status (*tokenize)(m8_model *m, const char *text, int **ids, size_t *n, m8_error *err); /* NULL: by m->tokenizer */
     m8_status (*speak)(m8_model *m, const char *text, const m8_speak_opts *opts, m8_pcm_sink out, m8_error *err);
     int (*rate)(const m8_model *m);
     /* Run the goldens in DIR/expected.safetensors through the model and report each tensor's largest difference (magic8 verify). */
     m8_status (*verify)(m8_model *m, const m8__weights *expected,
                         void (*report)(void *user, const char *tensor, double max_diff, double tolerance), void *user, m8_error *err);
 };
+
+/* A model without a family yet; m8_close undoes it. */
+m8_model *m8__model_new(const m8_open_opts *opts);
 
 extern const struct m8__family m8__whisper, m8__llama, m8__vits;
 extern const struct m8__family *const m8__families[]; /* NULL-terminated */

@@ -283,7 +283,7 @@ static void test_shapes(void **state)
             assert_int_equal(chat(m, "ab", &o, &said, &u, &err), M8_OK);
             assert_true(is_one_of(&said, three, 3));
             float scores[3];
-            assert_int_equal(m8_score(m, &(m8_message){ "user", "ab" }, 1, three, 3, scores, NULL, &err), M8_OK);
+            assert_int_equal(m8_score(m, &(m8_message){ "user", "ab" }, 1, three, 3, NULL, scores, NULL, &err), M8_OK);
             for (int k = 0; k < 3; k++) assert_true(isfinite(scores[k]) && scores[k] <= 0);
         }
         m8_buf_finish(&said.text);
@@ -317,7 +317,7 @@ static void test_choices(void **state)
     assert_int_equal(chat(m, "ab", &(m8_chat_opts){ .stop = (const char *const[]){ NULL, "" }, .n_stop = 2, .max_tokens = 4 }, &said, &u, &err), M8_OK);
     float scores[2];
     err = (m8_error){0};
-    assert_int_equal(m8_score(m, &(m8_message){ "user", "ab" }, 1, null, 2, scores, NULL, &err), M8_E_ARG);
+    assert_int_equal(m8_score(m, &(m8_message){ "user", "ab" }, 1, null, 2, NULL, scores, NULL, &err), M8_E_ARG);
     int *ids;
     size_t n;
     err = (m8_error){0};
@@ -337,7 +337,7 @@ static void test_no_end(void **state)
     float scores[3];
     assert_int_equal(chat(m, "ab", &(m8_chat_opts){ .max_tokens = 5 }, &said, &u, &err), M8_OK);
     assert_int_equal(chat(m, "ab", &(m8_chat_opts){ .choices = three, .n_choices = 3 }, &said, &u, &err), M8_E_UNSUPPORTED);
-    assert_int_equal(m8_score(m, &(m8_message){ "user", "ab" }, 1, three, 3, scores, NULL, &err), M8_E_UNSUPPORTED);
+    assert_int_equal(m8_score(m, &(m8_message){ "user", "ab" }, 1, three, 3, NULL, scores, NULL, &err), M8_E_UNSUPPORTED);
     m8_buf_finish(&said.text);
     m8_close(m);
 }
@@ -360,7 +360,7 @@ static void test_limits(void **state)
         float score;
         err = (m8_error){0};
         const char *one = "b";
-        st = m8_score(m, &(m8_message){ "user", long_text }, 1, &one, 1, &score, NULL, &err);
+        st = m8_score(m, &(m8_message){ "user", long_text }, 1, &one, 1, NULL, &score, NULL, &err);
         assert_true(st == M8_OK || st == M8_E_LIMIT);
     }
     m8_buf_finish(&said.text);
@@ -417,7 +417,7 @@ static void *score_and_chat(void *arg)
     m8_error err = {0};
     for (int turn = 0; turn < c->turns && !c->failed; turn++) {
         m8_message ask = { "user", question_of(c->i + turn) };
-        if (m8_score(c->m, &ask, 1, three, 3, c->score[turn], NULL, &err)) c->failed = strdup(err.text);
+        if (m8_score(c->m, &ask, 1, three, 3, NULL, c->score[turn], NULL, &err)) c->failed = strdup(err.text);
         struct said said = { .fail_at = c->i % 3 == 2 ? 2 : 0, .with = M8_E_CANCELLED };
         m8_status st = c->failed ? M8_OK : m8_chat(c->m, &ask, 1, &(m8_chat_opts){ .max_tokens = 6 + c->i, .temperature = 1, .seed = 3 },
                                                     (m8_text_sink){ take, &said }, NULL, &err);
@@ -498,7 +498,7 @@ static m8_status open_and_ask(void *arg, m8_error *err)
     (void)arg;
     m8_status st = m8_open(&m, path, &(m8_open_opts){ .n_threads = 1 }, err);
     if (st) return st;
-    st = m8_score(m, &ask, 1, three, 3, scores, NULL, err);
+    st = m8_score(m, &ask, 1, three, 3, NULL, scores, NULL, err);
     m8_chat_opts o = { .max_tokens = 5, .temperature = 1, .choices = three, .n_choices = 3, .stop = three, .n_stop = 1 };
     if (!st) st = m8_chat(m, &ask, 1, &o, (m8_text_sink){ take, &said }, NULL, err);
     m8_buf_finish(&said.text);

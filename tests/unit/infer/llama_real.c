@@ -58,9 +58,9 @@ static void test_score(void **state)
     const char *const texts[] = { "The capital of France is Paris.", "Paris.", "The capital of France is a cat.", "No." };
     float all[4], one;
     int len[4];
-    assert_int_equal(m8_score(m, &ask, 1, texts, 4, all, len, &err), M8_OK);
+    assert_int_equal(m8_score(m, &ask, 1, texts, 4, NULL, all, len, &err), M8_OK);
     for (int i = 3; i >= 0; i--) {
-        assert_int_equal(m8_score(m, &ask, 1, &texts[i], 1, &one, NULL, &err), M8_OK);
+        assert_int_equal(m8_score(m, &ask, 1, &texts[i], 1, NULL, &one, NULL, &err), M8_OK);
         assert_memory_equal(&one, &all[i], sizeof one);
     }
     assert_true(all[0] > all[2] && all[0] < 0);
