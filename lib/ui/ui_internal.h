@@ -105,6 +105,8 @@ struct m8_blocks {
     struct m8__streams *streams;
     struct m8__auth *auth;
     struct m8__config *config; /* serialised once, see m8__config_text() */
+    char **paths;              /* of routes, see m8__route(); freed by m8__files_close() */
+    size_t n_paths;
 };
 
 /* blocks.c */
@@ -183,6 +185,10 @@ void m8__reply_json(m8_http_req *r, int status, json_t *value); /* taken; NaN an
 void m8__reply_missing(m8_http_req *r, const char *where /* "body", "query" */, const char *const *fields, size_t n, const json_t *input);
 /* The body as a JSON object (content type checked, depth at most 64, strict); NULL: it has been refused with 422 or 415. */
 json_t *m8__body_object(m8_http_req *r);
+/* Add a route of the app: its path, "/config" or "/gradio_api/call/" and a '*', is put behind app->launch.mount and need not live on. */
+m8_status m8__route(m8_blocks *app, m8_route route, m8_error *err);
+/* The URL of the app as this client sees it, mount path included, without a final '/'; borrowed from the request; "" where there is no memory. */
+const char *m8__root(m8_blocks *app, m8_http_req *r);
 bool m8__random_hex(char *out, size_t n_digits); /* and a NUL; from the kernel */
 m8_status m8__dump(m8_buf *out, const json_t *value); /* compact, UTF-8, unescaped */
 json_t *m8__number(double x); /* integer where whole and exact, null for NaN and infinities */
