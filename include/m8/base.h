@@ -94,6 +94,14 @@ typedef struct m8_sys {
     int (*socketpair)(int fds[2]);                            /* local, a stream, closed on exec */
     ssize_t (*send)(int fd, const void *buf, size_t n, int flags);
     int (*spawn)(pid_t *pid, const char *path, const void *actions, const void *attr, char *const *argv, char *const *env);
+    int (*socket)(int domain, int type, int protocol);
+    int (*accept)(int fd, void *address, unsigned *size, int flags); /* accept4 */
+    ssize_t (*recv)(int fd, void *buf, size_t n, int flags);
+    ssize_t (*sendmsg)(int fd, const void *msghdr, int flags);
+    ssize_t (*sendfile)(int to, int from, off_t *at, size_t n);
+    int (*epoll_create)(int flags); /* epoll_create1 */
+    int (*epoll_ctl)(int epoll, int what, int fd, void *event);
+    int (*eventfd)(unsigned n, int flags);
 } m8_sys;
 
 M8_API void m8_sys_set(const m8_sys *sys); /* borrowed for ever; NULL: the C library's again */

@@ -7,7 +7,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
 #include <sys/mman.h>
+#include <sys/sendfile.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -18,6 +21,10 @@ static int sys_thread_create(unsigned long *thread, void *(*main)(void *), void 
 {
     return pthread_create(thread, NULL, main, arg);
 }
+static int sys_accept(int fd, void *address, unsigned *size, int flags) { return accept4(fd, address, size, flags); }
+static ssize_t sys_sendmsg(int fd, const void *msghdr, int flags) { return sendmsg(fd, msghdr, flags); }
+static int sys_eventfd(unsigned n, int flags) { return eventfd(n, flags); }
+static int sys_epoll_ctl(int epoll, int what, int fd, void *event) { return epoll_ctl(epoll, what, fd, event); }
 
 static int sys_socketpair(int fds[2]) { return socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds); }
 static int sys_spawn(pid_t *pid, const char *path, const void *actions, const void *attr, char *const *argv, char *const *env)
@@ -30,6 +37,8 @@ static const m8_sys libc = {
     .open = sys_open, .close = close, .read = read, .write = write, .fsync = fsync, .ftruncate = ftruncate,
     .rename = rename, .unlink = unlink, .mkdir = sys_mkdir, .symlink = symlink, .mmap = mmap, .munmap = munmap,
     .thread_create = sys_thread_create, .socketpair = sys_socketpair, .send = send, .spawn = sys_spawn,
+    .socket = socket, .accept = sys_accept, .recv = recv, .sendmsg = sys_sendmsg, .sendfile = sendfile,
+    .epoll_create = epoll_create1, .epoll_ctl = sys_epoll_ctl, .eventfd = sys_eventfd,
 };
 static m8_sys merged;
 static const m8_sys *table = &libc;
@@ -43,6 +52,7 @@ void m8_sys_set(const m8_sys *sys)
     TAKE(open), TAKE(close), TAKE(read), TAKE(write), TAKE(fsync), TAKE(ftruncate);
     TAKE(rename), TAKE(unlink), TAKE(mkdir), TAKE(symlink), TAKE(mmap), TAKE(munmap), TAKE(thread_create);
     TAKE(socketpair), TAKE(send), TAKE(spawn);
+    TAKE(socket), TAKE(accept), TAKE(recv), TAKE(sendmsg), TAKE(sendfile), TAKE(epoll_create), TAKE(epoll_ctl), TAKE(eventfd);
 #undef TAKE
     table = &merged;
 }

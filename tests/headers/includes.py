@@ -12,6 +12,7 @@ MAY = {
     "lib/audio": (r"base|audio", r"libav(codec|format|util)/.*|libswresample/.*|dlfcn\.h"),
     "lib/infer": (r"base|infer", r"jansson\.h|zlib\.h"),
     "lib/infer/text": (r"base|infer", r"jansson\.h|pcre2\.h|utf8proc\.h|espeak-ng/.*"),
+    "lib/http": (r"base|http", r"openssl/.*|arpa/inet\.h|netinet/\w+\.h"),
     "lib/hub": (r"base|hub", r"jansson\.h|curl/.*|openssl/.*|zip\.h"),
     "app": (r".*", r"jansson\.h"),
     "examples": (r".*", r"$^"),
@@ -55,5 +56,5 @@ def check(folder):
         print(f"ok {folder} includes only what it may ({files} files)")
 
 
-for one in ("include/m8", "lib/base", "lib/audio", "lib/infer", "lib/hub", "app", "examples"):
+for one in ("include/m8", "lib/base", "lib/http", "lib/audio", "lib/infer", "lib/hub", "app", "examples"):
     check(one)

@@ -9,7 +9,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
 #include <sys/mman.h>
+#include <sys/sendfile.h>
 #include <sys/socket.h>
 #include <fcntl.h>
 #include <unistd.h>
@@ -139,6 +142,32 @@ static ssize_t t_send(int fd, const void *buf, size_t n, int flags)
 static int t_spawn(pid_t *pid, const char *path, const void *actions, const void *attr, char *const *argv, char *const *env)
 {
     return fails(false) ? EAGAIN : posix_spawn(pid, path, actions, attr, argv, env);
+static int opened(int fd)
+{
+    if (fd >= 0) atomic_fetch_add(&t.files, 1);
+    return fd;
+}
+
+static int t_socket(int domain, int type, int protocol) { return fails_with(EMFILE) ? -1 : opened(socket(domain, type, protocol)); }
+static int t_accept(int fd, void *at, unsigned *size, int flags) { return fails_with(EMFILE) ? -1 : opened(accept4(fd, at, size, flags)); }
+static int t_epoll_create(int flags) { return fails_with(EMFILE) ? -1 : opened(epoll_create1(flags)); }
+static int t_eventfd(unsigned n, int flags) { return fails_with(EMFILE) ? -1 : opened(eventfd(n, flags)); }
+static int t_epoll_ctl(int ep, int what, int fd, void *ev) { return fails_with(ENOSPC) ? -1 : epoll_ctl(ep, what, fd, ev); }
+static ssize_t t_recv(int fd, void *buf, size_t n, int flags) { return fails_with(EIO) || interrupted(&n) ? -1 : recv(fd, buf, n, flags); }
+static ssize_t t_sendfile(int to, int from, off_t *at, size_t n) { return fails_with(EIO) || interrupted(&n) ? -1 : sendfile(to, from, at, n); }
+
+static ssize_t t_sendmsg(int fd, const void *msghdr, int flags)
+{
+    struct msghdr m = *(const struct msghdr *)msghdr;
+    struct iovec first;
+    if (fails_with(ECONNRESET)) return -1;
+    if (t.slow && m.msg_iovlen) { /* 7 bytes of the first piece, at most */
+        first = m.msg_iov[0];
+        if (interrupted(&first.iov_len)) return -1;
+        m.msg_iov = &first;
+        m.msg_iovlen = 1;
+    }
+    return sendmsg(fd, &m, flags);
 }
 
 static const m8_sys table = {
@@ -146,6 +175,8 @@ static const m8_sys table = {
     .open = t_open, .close = t_close, .read = t_read, .write = t_write, .fsync = t_fsync, .ftruncate = t_ftruncate,
     .rename = t_rename, .unlink = t_unlink, .mkdir = t_mkdir, .symlink = t_symlink, .mmap = t_mmap, .munmap = t_munmap,
     .thread_create = t_thread, .socketpair = t_socketpair, .send = t_send, .spawn = t_spawn,
+    .socket = t_socket, .accept = t_accept, .recv = t_recv, .sendmsg = t_sendmsg, .sendfile = t_sendfile,
+    .epoll_create = t_epoll_create, .epoll_ctl = t_epoll_ctl, .eventfd = t_eventfd,
 };
 
 void torture_start(int fail_at)
