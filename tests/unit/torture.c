@@ -142,6 +142,8 @@ static ssize_t t_send(int fd, const void *buf, size_t n, int flags)
 static int t_spawn(pid_t *pid, const char *path, const void *actions, const void *attr, char *const *argv, char *const *env)
 {
     return fails(false) ? EAGAIN : posix_spawn(pid, path, actions, attr, argv, env);
+}
+
 static int opened(int fd)
 {
     if (fd >= 0) atomic_fetch_add(&t.files, 1);
