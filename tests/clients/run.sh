@@ -34,7 +34,7 @@ start() { # NAME OPTION...: sets the variable NAME to its address and NAME_PID t
         ${LAB_COMMAND:-$root/build/examples/lab/lab} --port "$port" "$@" >"$logs/$name" 2>&1 &
     fi
     pids="$pids $!"
-    export "$name=http://127.0.0.1:$port" "${name}_PID=$!"
+    export "$name=http://127.0.0.1:$port" "${name}_PID=$!" "${name}_LOG=$logs/$name"
     port=$((port + 1))
 }
 start LAB
