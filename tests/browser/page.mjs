@@ -1,0 +1,430 @@
+/* The page as a visitor uses it, in headless Chromium, against a running lab app (the original behind proxy.mjs, or our own).
+ *   usage: node page.mjs BASE-URL [--only NAME] [--sound FILE.wav] [--shots FOLDER]
+ * Prints "ok page/NAME", "not ok page/NAME: why", "skip page/NAME: why". PLAYWRIGHT: where playwright-core is, if not to be found. */
+import { createRequire } from "node:module";
+import { mkdirSync, mkdtempSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+
+const args = process.argv.slice(2), base = args[0]?.replace(/\/$/, "");
+const option = (name) => (args.includes(name) ? args[args.indexOf(name) + 1] : null);
+const require = createRequire(process.env.PLAYWRIGHT ? join(process.env.PLAYWRIGHT, "x.js") : import.meta.url);
+const { chromium } = require("playwright-core");
+const work = mkdtempSync(join(tmpdir(), "page-"));
+const shots = option("--shots");
+if (shots) mkdirSync(shots, { recursive: true });
+
+/* One second and a half of a tone that gets louder, as the fake microphone's sound. */
+function wav(seconds = 1.5, rate = 48000) {
+    const n = Math.floor(seconds * rate), b = Buffer.alloc(44 + 2 * n);
+    b.write("RIFF", 0); b.writeUInt32LE(36 + 2 * n, 4); b.write("WAVEfmt ", 8); b.writeUInt32LE(16, 16); b.writeUInt16LE(1, 20); b.writeUInt16LE(1, 22);
+    b.writeUInt32LE(rate, 24); b.writeUInt32LE(2 * rate, 28); b.writeUInt16LE(2, 32); b.writeUInt16LE(16, 34); b.write("data", 36); b.writeUInt32LE(2 * n, 40);
+    for (let i = 0; i < n; i++) b.writeInt16LE(Math.round(20000 * i / n * Math.sin(2 * Math.PI * 440 * i / rate)), 44 + 2 * i);
+    return b;
+}
+const sound = option("--sound") ?? join(work, "mic.wav");
+if (!option("--sound")) writeFileSync(sound, wav());
+
+const browser = await chromium.launch({ executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium", args: ["--no-sandbox", "--use-fake-ui-for-media-stream",
+    "--use-fake-device-for-media-stream", `--use-file-for-fake-audio-capture=${sound}`, "--autoplay-policy=no-user-gesture-required"] });
+
+class Skip extends Error {}
+const skip = (why) => { throw new Skip(why); };
+function equal(got, want, what) {
+    if (JSON.stringify(got) !== JSON.stringify(want)) throw new Error(`${what}: expected ${JSON.stringify(want)}, got ${JSON.stringify(got)}`);
+}
+function check(ok, what) {
+    if (!ok) throw new Error(what);
+}
+const sleep = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
+async function until(fn, what, ms = 8000) {
+    for (const end = Date.now() + ms; Date.now() < end; await sleep(25)) {
+        const got = await fn();
+        if (got) return got;
+    }
+    throw new Error(`${what}: not within ${ms} ms`);
+}
+
+async function visit(options = {}, url = `${base}/`) {
+    const context = await browser.newContext({ viewport: { width: 1280, height: 900 }, locale: "en-US", permissions: ["microphone"], ...options });
+    const page = await context.newPage();
+    page.problems = [];
+    page.on("pageerror", (e) => page.problems.push(e.message));
+    page.on("console", (m) => m.type() === "error" && page.problems.push(m.text()));
+    await page.goto(url);
+    await page.waitForSelector("html.ready, .login");
+    page.setDefaultTimeout(8000);
+    return page;
+}
+const field = (page, label) => page.getByLabel(label, { exact: true });
+const press = (page, name) => page.getByRole("button", { name, exact: true }).click();
+const block = (page, label) => page.locator(".block", { has: page.locator(".label", { hasText: new RegExp(`^${label}$`) }) });
+const value = (page, label, want) => until(async () => (await field(page, label).inputValue()) === want, `${label} to be ${JSON.stringify(want)}`);
+const shot = (page, name) => shots && page.screenshot({ path: join(shots, `${name}.png`), fullPage: true });
+
+const tests = {
+    async loads(page) {
+        equal(await page.title(), "Lab", "title");
+        await value(page, "Out 2", "loaded");
+        await shot(page, "wide-light");
+    },
+    async echo(page) {
+        await field(page, "Text").fill("hello <b>there</b>");
+        await press(page, "echo");
+        await value(page, "Out", "hello <b>there</b>");
+    },
+    async generator(page) {
+        await field(page, "N").fill("4");
+        await press(page, "count");
+        const seen = new Set();
+        await until(async () => seen.add(await field(page, "Out").inputValue()) && seen.has("0 1 2 3 "), "the last value");
+        check(seen.has("0 1 "), `values on the way were seen: ${[...seen]}`);
+        check((await block(page, "Json").innerText()).includes('"items"'), "the JSON is shown");
+    },
+    async cancel(page) {
+        await field(page, "N").fill("40");
+        await press(page, "count");
+        await until(async () => (await field(page, "Out").inputValue()).startsWith("0 1"), "it began");
+        await press(page, "stop");
+        await until(async () => (await page.locator("[aria-busy=true]").count()) === 0, "nothing is busy");
+        const at = await field(page, "Out").inputValue();
+        await sleep(600);
+        equal(await field(page, "Out").inputValue(), at, "it stopped");
+        await field(page, "N").fill("2");
+        await press(page, "count");
+        await value(page, "Out", "0 1 ");
+    },
+    async progress(page) {
+        await field(page, "N").fill("3");
+        await press(page, "progress");
+        await page.locator(".status", { hasText: "Starting" }).waitFor();
+        await page.locator(".status", { hasText: "Working · 1 of 3 steps" }).waitFor();
+        await shot(page, "progress");
+        check(await page.getByRole("progressbar", { name: "Working" }).count(), "a progress bar for a screen reader");
+        await value(page, "Out", "done 3");
+        equal(await page.locator(".status").count(), 0, "covers left");
+    },
+    async toasts(page) {
+        await field(page, "Text").fill("x");
+        await press(page, "warn");
+        await page.getByText("an info").waitFor();
+        await page.getByText("Careful").waitFor();
+        await page.getByText("a success").waitFor();
+        await shot(page, "toasts");
+        await page.locator(".toast", { hasText: "Careful" }).getByRole("button", { name: "Close" }).click();
+        await until(async () => (await page.locator(".toast", { hasText: "Careful" }).count()) === 0, "the toast is gone");
+    },
+    async errors(page) {
+        await press(page, "fail");
+        await page.getByRole("alert").filter({ hasText: "Ball error" }).filter({ hasText: "the ball is broken" }).waitFor();
+        await block(page, "Out").locator(".status-error").first().waitFor();
+        await press(page, "crash");
+        await until(async () => (await page.locator("[aria-busy=true]").count()) === 0, "nothing is busy");
+        check(!(await page.content()).includes("secret detail"), "an internal failure's text is not shown");
+        await field(page, "Text").fill("ab");
+        await press(page, "failgen");
+        await page.getByText("late failure").waitFor();
+        equal(await field(page, "Out").inputValue(), "ab12", "the values before it stay");
+        await press(page, "echo");
+        await value(page, "Out", "ab");
+        equal(await block(page, "Out").locator(".status-error").count(), 0, "the mark goes with the next call");
+    },
+    async chains(page) {
+        await field(page, "Text").fill("go");
+        await press(page, "chain1");
+        await value(page, "Out 2", "go!");
+        await press(page, "badchain");
+        await value(page, "Out 2", "recovered");
+        await sleep(300);
+        equal(await field(page, "Out 2").inputValue(), "recovered", "the chain of success did not run");
+    },
+    async state(page) {
+        await press(page, "counter");
+        await value(page, "Out", "1");
+        await press(page, "counter");
+        await value(page, "Out", "2");
+    },
+    async direct(page) {
+        await field(page, "Text").fill("car");
+        await press(page, "fast");
+        await value(page, "Out", "fast car");
+    },
+    async update(page) {
+        await field(page, "Text").fill("news");
+        await press(page, "update");
+        await value(page, "Renamed", "news");
+        check(!(await field(page, "Renamed").isEditable()), "it is read only now");
+    },
+    async queue(page) {
+        await field(page, "N").fill("1.2");
+        const other = await visit();
+        await field(other, "N").fill("1.2");
+        await press(page, "slow");
+        await sleep(200);
+        await press(other, "slow");
+        await other.locator(".status-waiting").first().waitFor();
+        await value(page, "Out", "slept");
+        await value(other, "Out", "slept");
+        await other.context().close();
+    },
+    async once(page) {
+        await field(page, "N").fill("0.6");
+        let joins = 0;
+        page.on("request", (r) => r.url().includes("queue/join") && joins++);
+        await press(page, "slow");
+        await page.locator(".m8-button", { hasText: /^slow$/ }).getByRole("button").click();
+        await value(page, "Out", "slept");
+        equal(joins, 1, "a second press while it runs is passed over");
+    },
+    async upload(page) {
+        const chooser = page.waitForEvent("filechooser");
+        await block(page, "File in").getByRole("button").click();
+        await (await chooser).setFiles({ name: "übung #1 ?.txt", mimeType: "text/plain", buffer: Buffer.from("inhalt") });
+        await block(page, "File in").getByText("übung #1 .txt").or(block(page, "File in").getByText("übung #1 ?.txt")).first().waitFor();
+        await press(page, "file_echo");
+        const link = block(page, "File out").getByRole("link");
+        await link.waitFor();
+        equal(await page.evaluate(async (url) => (await fetch(url)).text(), await link.getAttribute("href")), "inhalt", "the file comes back");
+        await block(page, "File in").getByRole("button", { name: /Remove/ }).click();
+        await block(page, "File in").getByRole("button", { name: /Drop/ }).waitFor();
+    },
+    async drop(page) {
+        const data = await page.evaluateHandle(() => {
+            const d = new DataTransfer();
+            d.items.add(new File(["dropped"], "dropped.txt", { type: "text/plain" }));
+            return d;
+        });
+        await block(page, "File in").locator(".drop").dispatchEvent("drop", { dataTransfer: data });
+        await block(page, "File in").getByText("dropped.txt").waitFor();
+    },
+    async gallery(page) {
+        await press(page, "gallery_stream");
+        await page.getByText("one more").waitFor();
+        await until(async () => (await block(page, "Gallery").locator("img").count()) === 1, "one picture at the end");
+        check(await block(page, "Gallery").locator("img").evaluate(async (i) => { await i.decode(); return i.naturalWidth > 0; }), "it is a picture");
+        await block(page, "Gallery").getByRole("button", { name: "two" }).click();
+        await page.locator("dialog.lightbox[open]").waitFor();
+        await page.keyboard.press("Escape");
+        await until(async () => (await page.locator("dialog").count()) === 0, "Escape closes it");
+    },
+    async stream_out(page) {
+        await press(page, "tone");
+        const audio = block(page, "Stream out");
+        await audio.getByRole("button", { name: "Pause" }).waitFor();
+        const player = () => page.evaluate(async () => {
+            const { app } = await import("./assets/app.js");
+            const p = [...app.components.values()].find((c) => c.props.label === "Stream out").player;
+            return { ...p.stats, complete: p.complete, duration: p.duration, position: p.position, playing: p.playing };
+        });
+        await until(async () => (await player()).complete, "the stream to end", 12000);
+        const at = await player();
+        check(Math.abs(at.duration - 4.1) < 0.3, `four seconds of sound, not ${at.duration}`);
+        check(at.firstAudible - at.firstByte < 100, `audible ${at.firstAudible - at.firstByte} ms after the first byte`);
+        await shot(page, "stream");
+        await until(async () => !(await player()).playing, "it plays to its end", 8000);
+        equal((await player()).gaps, 0, "gaps");
+        await audio.getByRole("button", { name: "Play" }).click();
+        await sleep(400);
+        check((await player()).position > 0.2, "it plays again");
+        await audio.getByRole("slider", { name: "Position" }).focus();
+        await page.keyboard.press("End");
+        await until(async () => (await player()).position >= (await player()).duration - 0.5 || !(await player()).playing, "seeking by keyboard");
+    },
+    async record(page) {
+        const audio = block(page, "Audio in");
+        await audio.getByRole("button", { name: "Record" }).click();
+        await audio.getByRole("button", { name: "Stop recording" }).waitFor();
+        await until(async () => Number(await audio.getByRole("meter").getAttribute("aria-valuenow")) > 5, "the level shows");
+        await shot(page, "recording");
+        await sleep(1000);
+        const sent = page.waitForRequest((r) => r.url().includes("/upload"));
+        await audio.getByRole("button", { name: "Stop recording" }).click();
+        check((await sent).postDataBuffer().includes("audio.wav"), "it is sent as audio.wav");
+        await audio.getByRole("button", { name: "Play" }).waitFor();
+        await press(page, "audio_echo");
+        const out = block(page, "Audio out").getByRole("button", { name: "Play" });
+        await out.waitFor();
+        const head = await page.evaluate(async () => {
+            const { app } = await import("./assets/app.js");
+            const file = [...app.components.values()].find((c) => c.props.label === "Audio in").value;
+            const b = await (await fetch(file.url)).arrayBuffer(), v = new DataView(b), s = new Int16Array(b.slice(44));
+            return { tag: v.getUint32(0), channels: v.getUint16(22, true), rate: v.getUint32(24, true), bits: v.getUint16(34, true), seconds: s.length / v.getUint32(24, true), loud: Math.max(...s.map(Math.abs).slice(-40000)) };
+        });
+        equal([head.tag, head.channels, head.bits], [0x52494646, 1, 16], "a WAV of 16 bits, one channel");
+        check(head.seconds > 0.8 && head.loud > 500, `sound in it: ${JSON.stringify(head)}`);
+    },
+    async stream_in(page) {
+        const mic = block(page, "Mic stream");
+        await mic.getByRole("button", { name: "Record" }).click();
+        await until(async () => /chunk [3-9]/.test(await field(page, "Out 2").inputValue()), "chunks are counted", 10000);
+        await mic.getByRole("button", { name: "Stop recording" }).click();
+        await mic.getByRole("button", { name: "Record" }).waitFor();
+        await until(async () => (await page.locator("[aria-busy=true]").count()) === 0, "the stream has ended");
+    },
+    async keyboard(page) {
+        await field(page, "Text").focus();
+        await page.keyboard.type("typed");
+        for (let i = 0; i < 60; i++) {
+            await page.keyboard.press("Tab");
+            if (await page.evaluate(() => document.activeElement?.textContent === "echo")) break;
+        }
+        equal(await page.evaluate(() => document.activeElement?.textContent), "echo", "the button is reached by Tab");
+        check(await page.evaluate(() => getComputedStyle(document.activeElement).outlineStyle !== "none"), "the focus can be seen");
+        await page.keyboard.press("Enter");
+        await value(page, "Out", "typed");
+        await page.getByRole("button", { name: "Use via API" }).focus();
+        await page.keyboard.press("Enter");
+        await page.locator("dialog[open]").waitFor();
+        await page.keyboard.press("Escape");
+        await until(async () => (await page.locator("dialog").count()) === 0, "Escape closes the panel");
+        equal(await page.evaluate(() => document.activeElement?.textContent), "Use via API", "the focus is back");
+    },
+    async names(page) {
+        const nameless = await page.evaluate(() => [...document.querySelectorAll("button, input, textarea, select, [role=slider]")].filter((e) => e.checkVisibility() &&
+            !(e.textContent.trim() || e.getAttribute("aria-label") || e.getAttribute("aria-labelledby") || e.labels?.length || e.title)).map((e) => e.outerHTML.slice(0, 120)));
+        equal(nameless, [], "controls without a name");
+        equal(await page.locator("main").count(), 1, "one main part");
+        check(await page.evaluate(() => document.documentElement.lang) === "en", "the language is said");
+    },
+    async api(page) {
+        await page.getByRole("button", { name: "Use via API" }).click();
+        const panel = page.locator("dialog.api");
+        await panel.getByText("/echo", { exact: true }).waitFor();
+        check(!(await panel.innerText()).includes("hidden_one"), "private endpoints are not listed");
+        await panel.locator("details", { hasText: "/file_echo" }).locator("summary").click();
+        check((await panel.innerText()).includes("handle_file"), "files are handled in the snippet");
+        await panel.getByRole("tab", { name: "curl" }).nth(0).click();
+        check((await panel.innerText()).includes("/gradio_api/call/v2/echo"), "curl's snippet");
+        await shot(page, "api");
+    },
+    async settings(page) {
+        await page.getByRole("button", { name: "Settings" }).click();
+        await page.getByLabel("Appearance").selectOption("dark");
+        equal(await page.evaluate(() => document.documentElement.dataset.theme), "dark", "theme");
+        await Promise.all([page.waitForEvent("load"), page.getByLabel("Language").selectOption("zh")]);
+        await page.getByRole("button", { name: "通过 API 使用" }).waitFor();
+        await page.waitForSelector("html.ready");
+        equal(await page.evaluate(() => document.documentElement.dataset.theme), "dark", "the theme is kept");
+        await shot(page, "chinese-dark");
+    },
+    async xss(page) {
+        const bad = "<img src=x onerror=\"window.bad=1\"><script>window.bad=2</script>[x](javascript:window.bad=3)";
+        await field(page, "Text").fill(bad);
+        await press(page, "echo");
+        await value(page, "Out", bad);
+        const html = await page.evaluate(async (text) => {
+            const { app } = await import("./assets/app.js");
+            const { build, parseHtml } = await import("./assets/sanitise.js");
+            const { parseMarkdown } = await import("./assets/markdown.js");
+            const box = document.createElement("div");
+            document.body.append(box);
+            box.append(build(parseHtml(text)), build(parseMarkdown(text)));
+            app.toast({ message: text, title: text });
+            await new Promise((resolve) => setTimeout(resolve, 300));
+            return { bad: window.bad, markup: box.innerHTML };
+        }, bad);
+        equal(html.bad, undefined, "nothing ran");
+        check(!/onerror|<script|javascript:/i.test(html.markup), `clean: ${html.markup}`);
+        check(await page.locator(".toast", { hasText: "<script>" }).count(), "a toast shows markup as text");
+    },
+    async lost(page) {
+        await page.route("**/gradio_api/**", (r) => r.abort());
+        await press(page, "echo");
+        await page.locator(".banner").waitFor();
+        await page.unroute("**/gradio_api/**");
+        await until(async () => (await page.locator(".banner").count()) === 0, "the banner goes", 6000);
+        await field(page, "Text").fill("again");
+        await press(page, "echo");
+        await value(page, "Out", "again");
+        page.problems = [];
+    },
+    async modules(page) {
+        const got = await page.evaluate(async () => {
+            const { app } = await import("./assets/app.js");
+            await app.ready;
+            const values = [], msgs = [];
+            for await (const m of app.call("/count", [3])) {
+                msgs.push(m.msg);
+                if (m.data) values.push(m.data[0]);
+            }
+            const file = await app.upload(new Blob(["abc"]), "a.txt");
+            const back = await app.predict("/file_echo", [file]);
+            let error = null;
+            try {
+                await app.predict("/fail", ["x"]);
+            } catch (e) {
+                error = [e.name, e.message, e.title];
+            }
+            const stop = new AbortController(), some = [];
+            for await (const m of app.call("/stepper", [50], { signal: stop.signal })) {
+                some.push(m.msg);
+                if (m.data) stop.abort();
+            }
+            return { values, first: msgs[0], text: await (await fetch(back[0].url)).text(), error, last: some.at(-1) };
+        });
+        equal(got, { values: ["0 ", "0 1 ", "0 1 2 ", "0 1 2 "], first: "estimation", text: "abc", error: ["AppError", "the ball is broken", "Ball error"], last: "process_completed" }, "app.call");
+    },
+};
+
+/* These open pages of their own kind. */
+const special = {
+    async narrow() {
+        const page = await visit({ viewport: { width: 360, height: 740 }, isMobile: true, hasTouch: true });
+        await value(page, "Out 2", "loaded");
+        check(await page.evaluate(() => document.documentElement.scrollWidth <= innerWidth), "no scrolling sideways");
+        await shot(page, "narrow");
+        return page;
+    },
+    async dark() {
+        const page = await visit({ colorScheme: "dark" });
+        check(await page.evaluate(() => /^rgb\((\d+), \1, |^rgb\([0-4]?\d, /.test(getComputedStyle(document.documentElement).backgroundColor)), "the background is dark");
+        await shot(page, "wide-dark");
+        return page;
+    },
+    async arabic() {
+        const page = await visit({ locale: "ar" });
+        equal(await page.evaluate(() => [document.documentElement.dir, document.documentElement.lang]), ["rtl", "ar"], "direction");
+        const [text, n] = [await field(page, "Text").boundingBox(), await field(page, "N").boundingBox()];
+        check(text.x > n.x, "the first field is at the right");
+        await shot(page, "arabic");
+        return page;
+    },
+    async insecure() {
+        const page = await visit();
+        await page.addInitScript(() => Object.defineProperty(window, "isSecureContext", { value: false }));
+        await page.reload();
+        await page.waitForSelector("html.ready");
+        await page.getByText("The microphone works only over https").first().waitFor();
+        check(await block(page, "Mic stream").getByRole("button", { name: "Record" }).isDisabled(), "the button is off");
+        return page;
+    },
+    async still() {
+        const page = await visit({ reducedMotion: "reduce" });
+        await press(page, "tone");
+        return page;
+    },
+};
+
+let failed = 0;
+async function test(name, fn, own) {
+    if (option("--only") && option("--only") !== name) return;
+    let page = null;
+    try {
+        page = own ? null : await visit();
+        page = (await fn(page)) ?? page;
+        if (page?.problems.length && !["errors", "lost"].includes(name)) throw new Error(`the console says: ${page.problems[0]}`);
+        console.log(`ok page/${name}`);
+    } catch (e) {
+        if (e instanceof Skip) console.log(`skip page/${name}: ${e.message}`);
+        else {
+            failed++;
+            console.log(`not ok page/${name}: ${String(e.message).split("\n").slice(0, 2).join(" ")}`);
+            if (shots && page) await page.screenshot({ path: join(shots, `failed-${name}.png`) }).catch(() => {});
+        }
+    }
+    await page?.context().close();
+}
+for (const [name, fn] of Object.entries(tests)) await test(name, fn, false);
+for (const [name, fn] of Object.entries(special)) await test(name, fn, true);
+await browser.close();
+process.exit(failed ? 1 : 0);
