@@ -62,6 +62,9 @@ M8_API m8_status m8_http_run(m8_http *h, m8_error *err); /* returns after m8_htt
 /** Take no new connection, let answers end for at most grace_s seconds, then return from m8_http_run(). Any thread, also a signal handler. */
 M8_API void m8_http_stop(m8_http *h, double grace_s);
 M8_API bool m8_http_stopping(const m8_http *h);
+/** fn is called twice: on the loop when the server begins to stop, with the seconds that answers have; and by m8_http_close(), with a negative number,
+ *  before anything is freed: from then on no thread may use the server. Several may be added. false: no memory. */
+M8_API bool m8_http_on_stop(m8_http *h, void (*fn)(void *user, double grace_s), void *user);
 M8_API void m8_http_close(m8_http *h); /* not while it runs */
 
 typedef struct m8_http_stats {

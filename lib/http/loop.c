@@ -117,6 +117,8 @@ static void look_at_stop(m8_http *h)
 {
     if (h->closing || !atomic_load(&h->stop_at_ms)) return;
     h->closing = true;
+    double left = (double)atomic_load(&h->stop_at_ms) / 1e3 - h->now;
+    m8__stoppers_call(h, left > 0 ? left : 0);
     stop_listening(h);
     close_idle(h, false);
 }
@@ -186,6 +188,20 @@ void m8_http_stop(m8_http *h, double grace_s)
     while (!atomic_compare_exchange_weak(&h->stop_at_ms, &was, at) && (!was || at < was)) {} /* the earliest counts */
     atomic_store(&h->stopping, true);
     m8__loop_wake(h);
+}
+
+bool m8_http_on_stop(m8_http *h, void (*fn)(void *user, double grace_s), void *user)
+{
+    struct m8__stopper *s = m8_malloc(sizeof *s);
+    if (!s) return false;
+    *s = (struct m8__stopper){ .next = h->stoppers, .fn = fn, .user = user };
+    h->stoppers = s;
+    return true;
+}
+
+void m8__stoppers_call(m8_http *h, double grace_s)
+{
+    for (struct m8__stopper *s = h->stoppers; s; s = s->next) s->fn(s->user, grace_s);
 }
 
 bool m8_http_stopping(const m8_http *h) { return atomic_load(&h->stopping); }

@@ -164,6 +164,12 @@ int m8_http_port(const m8_http *h) { return h->port; }
 void m8_http_close(m8_http *h)
 {
     if (!h) return;
+    m8__stoppers_call(h, -1);
+    while (h->stoppers) {
+        struct m8__stopper *s = h->stoppers;
+        h->stoppers = s->next;
+        m8_free(s);
+    }
     pthread_mutex_lock(&h->lock);
     h->ended = true;
     pthread_mutex_unlock(&h->lock);

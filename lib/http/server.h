@@ -119,6 +119,12 @@ struct m8__post {
     void *user;
 };
 
+struct m8__stopper {
+    struct m8__stopper *next;
+    void (*fn)(void *user, double grace_s);
+    void *user;
+};
+
 struct m8__address;
 
 enum { M8__READ_SIZE = 64 * 1024 };
@@ -155,6 +161,7 @@ struct m8_http {
     pthread_mutex_t lock; /* posts, ended */
     struct m8__post *posts, **posts_end;
     bool ended;
+    struct m8__stopper *stoppers;
     atomic_llong stop_at_ms; /* monotonic; 0: not asked to */
     atomic_bool stopping;
     bool closing;            /* the loop has seen it */
@@ -197,6 +204,7 @@ void m8__reply_file(m8_http_req *r, int status, const char *mime, int fd, uint64
 
 /* loop.c, timer.c, address.c, tls.c */
 void m8__loop_turn(m8_http *h);
+void m8__stoppers_call(m8_http *h, double grace_s);
 void m8__loop_wake(m8_http *h); /* any thread, any signal handler */
 void m8__wait_expired(m8_http *h);
 double m8__wait_next(const m8_http *h); /* seconds until something is due; below 0: never */

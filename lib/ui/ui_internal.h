@@ -98,6 +98,7 @@ struct m8_blocks {
     struct m8__interface *iface;
 
     m8_launch_opts launch; /* owned copies; valid once mounted */
+    bool mounted;
     m8_http *http;
     struct m8__sessions *sessions;
     struct m8__queue *queue;

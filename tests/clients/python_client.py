@@ -177,7 +177,7 @@ def _():
                 seen.append(update.progress_data[0])
     asyncio.run(watch())
     same(job.result(10), "done 3")
-    same([(p.index, p.length, p.progress, p.unit, p.desc) for p in seen if p.index is None or p.index < 3],
+    same([(p.index, p.length, p.progress, p.unit, p.desc) for p in seen],
          [(None, None, 0.0, "steps", "Starting")] + [(i, 3, None, "steps", "Working") for i in range(3)])
 
 
@@ -456,13 +456,8 @@ def _():
 
 @test("many jobs of one client")
 def _():
-    mine = client()
-    # a long one keeps the stream open: the client loses a job that it joins while the last one's stream is being closed
-    long = mine.submit(12, api_name="/count")
-    next(long)
-    jobs = [mine.submit(str(i), api_name="/echo") for i in range(30)]
-    same([j.result(30) for j in jobs], [str(i) for i in range(30)])
-    same(long.result(10)[0], "0 1 2 3 4 5 6 7 8 9 10 11 ")
+    jobs = [lab.submit(str(i), api_name="/echo") for i in range(60)]
+    same([j.result(30) for j in jobs], [str(i) for i in range(60)])
 
 
 @test("several endpoints in one stream")
