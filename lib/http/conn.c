@@ -6,7 +6,7 @@
 #include <sys/epoll.h>
 #include <sys/socket.h>
 
-enum { PIPELINE = 16 /* requests of one connection in one turn */, LINGER_BYTES = 64 * 1024, LEAST_RATE = 100, BODY_WINDOW_S = 10 };
+enum { PIPELINE = 16 /* requests of one connection in one turn */, LINGER_BYTES = 64 * 1024, LEAST_RATE = 100 /* bytes of body a second */, GRACE = 2 /* windows */ };
 
 void m8__conn_watch(struct conn *c, uint32_t events)
 {
@@ -28,6 +28,7 @@ void m8__conn_kill(struct conn *c)
 {
     if (c->dead) return;
     c->dead = true;
+    m8__wait_set(c, M8__WAIT_NONE);
     c->next_dead = c->h->dead;
     c->h->dead = c;
 }
@@ -61,7 +62,7 @@ void m8__conn_new(m8_http *h, int fd, const struct sockaddr_storage *from)
     h->n_conns++;
     atomic_store_explicit(&h->connections, h->n_conns, memory_order_relaxed);
     if (h->n_conns > h->peak) h->peak = h->n_conns;
-    c->over = !m8__address_take(h, c) || h->n_conns > h->max_conns;
+    c->over = !m8__address_take(h, c) || (h->n_conns > h->max_conns && !m8__wait_drop_idle(h));
     if (c->over) h->n_over++;
     struct epoll_event e = { .events = c->events, .data.ptr = c };
     if (m8_sys_get()->epoll_ctl(h->epoll, EPOLL_CTL_ADD, fd, &e) || (h->tls && !m8__tls_new(c))) m8__conn_kill(c);
@@ -73,7 +74,12 @@ void m8__conn_free(struct conn *c)
 {
     m8_http *h = c->h;
     if (c->req) m8__req_end(c, true);
-    m8__wait_set(c, M8__WAIT_NONE);
+    for (struct conn **at = &h->dirty; c->dirty && *at; at = &(*at)->next_dirty) /* another's end has killed it just now */
+        if (*at == c) {
+            *at = c->next_dirty;
+            c->dirty = false;
+            break;
+        }
     m8__out_clear(c);
     m8__tls_free(c);
     m8_sys_get()->close(c->fd);
@@ -140,7 +146,7 @@ static void keep_rest(struct conn *c, const char *at, size_t n)
     m8_free(c->in);
     c->in = copy;
     c->in_off = 0;
-    c->in_len = c->in_cap = (uint32_t)n;
+    c->in_len = c->in_cap = copy ? (uint32_t)n : 0;
 }
 
 static void take_in(struct conn *c)
@@ -305,7 +311,8 @@ void m8__conn_expired(struct conn *c, enum m8__wait kind)
         else m8__conn_kill(c);
         break;
     case M8__WAIT_BODY:
-        if (c->window >= LEAST_RATE * BODY_WINDOW_S) {
+        if (r && (r->n_windows < GRACE || c->window >= LEAST_RATE * c->h->length[kind])) {
+            if (r->n_windows < GRACE) r->n_windows++;
             c->window = 0;
             m8__wait_set(c, M8__WAIT_BODY);
         } else if (r && r->answer == M8__NO_ANSWER) m8_http_refuse(r, 408, "The body comes too slowly");

@@ -59,7 +59,7 @@ static bool range_counts(const m8_http_req *r, const char *tag, int64_t changed)
 {
     const char *s = m8_http_header(r, "if-range");
     if (!s) return true;
-    return *s == '"' || *s == 'W' ? has_tag(s, tag, true) : m8__date_read(s) == changed;
+    return *s == '"' || !strncmp(s, "W/", 2) ? has_tag(s, tag, true) : m8__date_read(s) == changed;
 }
 
 void m8_http_file(m8_http_req *r, int fd, const char *mime, bool attachment, const char *name)

@@ -4,6 +4,8 @@
 
 #include <m8/base.h>
 
+void m8__make_utf8(char *s); /* bytes that are not UTF-8 become '?' */
+
 /** Join "//", resolve "." and ".." (RFC 3986, 5.2.4), in place; a path that leads above the root stays there. s begins with '/' and has
  *  room for a NUL behind its n bytes; the result ends with '/' if the path named a folder. returns its length. */
 size_t m8__path_normal(char *s, size_t n);

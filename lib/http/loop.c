@@ -75,15 +75,11 @@ void m8__loop_turn(m8_http *h)
             c = next;
         }
     }
-    if (h->dead && h->dirty) { /* the dead leave the other list */
-        struct conn **at = &h->dirty;
-        while (*at) {
-            struct conn *c = *at;
-            if (c->dead) {
-                *at = c->next_dirty;
-                c->dirty = false;
-            } else at = &c->next_dirty;
-        }
+    for (struct conn **at = &h->dirty; h->dead && *at;) { /* the dead leave the other list */
+        struct conn *c = *at;
+        c->dirty = !c->dead;
+        if (c->dead) *at = c->next_dirty;
+        else at = &c->next_dirty;
     }
     while (h->dead) {
         struct conn *c = h->dead;

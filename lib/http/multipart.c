@@ -2,6 +2,7 @@
  *
  *  What ends a part is CR LF "--" BOUNDARY. A boundary holds no CR, so when a match breaks off after k bytes, those k bytes are data and
  *  the match begins anew at the byte that broke it: linear, with nothing kept but k. */
+#include "form.h"
 #include "head.h"
 #include <m8/http.h>
 #include <string.h>
@@ -18,23 +19,6 @@ struct m8_multipart {
     m8_buf head;
     m8_status failed;
 };
-
-/* Bytes that are not UTF-8 become '?'. */
-static void make_utf8(char *s)
-{
-    for (unsigned char *p = (unsigned char *)s; *p;) {
-        static const uint32_t least[] = { 0, 0, 0x80, 0x800, 0x10000 };
-        int n = *p < 0x80 ? 1 : *p >> 5 == 6 ? 2 : *p >> 4 == 14 ? 3 : *p >> 3 == 30 ? 4 : 0;
-        uint32_t c = n > 1 ? *p & (0x7Fu >> n) : *p;
-        for (int i = 1; i < n; i++) {
-            if ((p[i] & 0xC0) != 0x80) n = 0; /* ends at the NUL, too */
-            else c = c << 6 | (p[i] & 0x3F);
-        }
-        if (n > 1 && (c < least[n] || c > 0x10FFFF || (c >= 0xD800 && c < 0xE000))) n = 0;
-        if (!n) *p++ = '?';
-        else p += n;
-    }
-}
 
 /* The next parameter of what follows "form-data;", in place, unquoted; *at moves behind it, or is NULL at the end. NULL: malformed. Only
  * \" and \\ are escapes: old clients send whole Windows paths. */
@@ -77,7 +61,7 @@ static bool read_disposition(char *s, m8_part *part)
         const char **to = m8__same(name, n_name, "name") ? &part->name : m8__same(name, n_name, "filename") ? &part->filename : NULL;
         if (!to) continue; /* also filename*, which form-data does not have */
         if (*to) return false;
-        make_utf8(value);
+        m8__make_utf8(value);
         *to = value;
     }
     return part->name != NULL;

@@ -45,7 +45,7 @@ static m8_status copy_opts(m8_http *h, const m8_http_opts *o, m8_error *err)
     h->length[M8__WAIT_HEAD] = o->head_s > 0 ? o->head_s : 10;
     h->length[M8__WAIT_IDLE] = o->idle_s > 0 ? o->idle_s : 75;
     h->length[M8__WAIT_STALL] = o->stall_s > 0 ? o->stall_s : 30;
-    h->length[M8__WAIT_BODY] = 10;
+    h->length[M8__WAIT_BODY] = 5;
     h->length[M8__WAIT_LINGER] = 2;
     return M8_OK;
 }
@@ -114,7 +114,8 @@ static m8_status open_listener(m8_http *h, m8_error *err)
     socklen_t size = sizeof got;
     if (getsockname(h->listener, (struct sockaddr *)&got, &size)) return m8_fail_errno(err, M8_E_IO, "asking for the port");
     h->port = ntohs(is_four ? got.four.sin_port : got.six.sin6_port);
-    return M8_OK;
+    h->own_host = m8_sprintf(is_four ? "%s:%d" : "[%s]:%d", host, h->port);
+    return h->own_host ? M8_OK : m8_fail(err, M8_E_NOMEM, "opening a server");
 }
 
 static m8_status open_epoll(m8_http *h, m8_error *err)
@@ -185,6 +186,7 @@ void m8_http_close(m8_http *h)
     free_list(h->origins, h->o.n_origins);
     m8_free(h->proxies);
     m8_free(h->root_path);
+    m8_free(h->own_host);
     m8_free(h->routes);
     m8_free(h->buffer);
     m8_buf_finish(&h->head);

@@ -26,7 +26,6 @@ bool m8__host_allowed(const m8_http *h, const char *host)
     size_t n;
     int port;
     enum m8__host_kind kind = m8__host_read(host, strlen(host), &n, &port);
-    if (!*host) return !h->loopback && !h->o.n_names; /* HTTP/1.0 without a Host */
     if (kind == M8__HOST_IP || kind == M8__HOST_LOOPBACK) return true;
     if (kind == M8__HOST_BAD) return false;
     return is_named(h, host, n) || (!h->loopback && !h->o.n_names);

@@ -204,6 +204,7 @@ void m8_http_refuse(m8_http_req *r, int status, const char *fmt, ...)
     va_start(ap, fmt);
     vsnprintf(text, sizeof text, fmt, ap);
     va_end(ap);
+    m8__make_utf8(text);
     m8_buf b = { 0 };
     m8_buf_str(&b, "{\"detail\":\"");
     add_json(&b, text);

@@ -65,7 +65,7 @@ int m8__req_new(struct conn *c, const char *text, size_t n, const char **why)
     *why = "Out of memory";
     if (!r) return 503;
     *r = (m8_http_req){ .c = c, .n_fields = h.n_fields, .http10 = h.http10, .chunked = h.chunked, .left = h.length, .expect = h.expect && !h.http10,
-                        .encoded = h.encoded, .upgrade = h.upgrade, .secure = c->ssl != NULL, .peer = c->peer, .query = "", .host = "" };
+                        .encoded = h.encoded, .upgrade = h.upgrade, .secure = c->ssl != NULL, .peer = c->peer, .query = "", .host = c->h->own_host };
     r->field = (struct m8__field *)(r + 1);
     r->text = (char *)r->field + fields;
     memcpy(r->field, h.field, fields);
@@ -93,6 +93,7 @@ int m8__req_new(struct conn *c, const char *text, size_t n, const char **why)
     *why = "Bad target";
     if (!strcmp(r->method, "CONNECT") || (*at == '*' && !at[1])) { /* there are no routes for these */
         r->raw = r->path = r->target;
+        r->named = r->host;
         return 0;
     }
     size_t scheme = !strncasecmp(at, "http://", 7) ? 7 : !strncasecmp(at, "https://", 8) ? 8 : 0;
@@ -112,6 +113,7 @@ int m8__req_new(struct conn *c, const char *text, size_t n, const char **why)
     size_t n_path = query ? (size_t)(query - at) : strlen(at);
     if (scheme && !n_path) at = "/", n_path = 1;
     if (!read_path(r, r->text + n + 1, at, n_path)) return 400;
+    r->named = r->host;
     if (c->h->n_proxies && m8__address_is_proxy(c->h, &c->address)) believe(r);
     return 0;
 }

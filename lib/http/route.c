@@ -99,7 +99,7 @@ static bool admit(m8_http_req *r)
         m8_http_refuse(r, 429, "Too many connections");
         return false;
     }
-    if (!m8__host_allowed(h, r->host)) {
+    if (!m8__host_allowed(h, r->named)) {
         m8_http_refuse(r, 421, "This server has another name");
         return false;
     }

@@ -88,7 +88,7 @@ struct m8_http_req {
     struct conn *c;
     const m8_route *route;
     char *method, *path, *raw /* decoded, not made normal */, *query, *rest, *target;
-    const char *host, *peer, *who;
+    const char *host /* as the client sees it */, *named /* as the Host field has it */, *peer, *who;
     char *root;
     const char *origin; /* the Origin, once it is allowed */
     struct m8__extra *extra;
@@ -105,7 +105,7 @@ struct m8_http_req {
     size_t n_piece;
     int16_t status;
     uint16_t n_fields;
-    uint8_t answer, origin_kind;
+    uint8_t answer, origin_kind, n_windows;
     bool head_only, http10, chunked, out_chunked, secure, expect, encoded, cross_site, upgrade;
     struct m8__field *field; /* in the block of this request, names and values ended by NUL */
     char *text;
@@ -134,7 +134,7 @@ struct m8_http {
     const char **names, **origins;
     struct in6_addr *proxies;
     size_t n_proxies;
-    char *root_path;
+    char *root_path, *own_host; /* own_host: for clients that name none */
     int listener, epoll, wake, port;
     bool loopback, accepting;
     m8_route *routes;
@@ -207,6 +207,7 @@ void m8__loop_turn(m8_http *h);
 void m8__stoppers_call(m8_http *h, double grace_s);
 void m8__loop_wake(m8_http *h); /* any thread, any signal handler */
 void m8__wait_expired(m8_http *h);
+bool m8__wait_drop_idle(m8_http *h); /* close the connection that has been idle for longest; false: none is */
 double m8__wait_next(const m8_http *h); /* seconds until something is due; below 0: never */
 void m8__timers_run(m8_http *h);
 void m8__timers_free(m8_http *h);

@@ -1,10 +1,26 @@
-/* Paths made normal, hosts, ranges, dates. */
+/* UTF-8, paths made normal, hosts, ranges, dates. */
 #include "form.h"
 #include "head.h"
 #include <arpa/inet.h>
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
+
+void m8__make_utf8(char *s)
+{
+    for (unsigned char *p = (unsigned char *)s; *p;) {
+        static const uint32_t least[] = { 0, 0, 0x80, 0x800, 0x10000 };
+        int n = *p < 0x80 ? 1 : *p >> 5 == 6 ? 2 : *p >> 4 == 14 ? 3 : *p >> 3 == 30 ? 4 : 0;
+        uint32_t c = n > 1 ? *p & (0x7Fu >> n) : *p;
+        for (int i = 1; i < n; i++) {
+            if ((p[i] & 0xC0) != 0x80) n = 0; /* ends at the NUL, too */
+            else c = c << 6 | (p[i] & 0x3F);
+        }
+        if (n > 1 && (c < least[n] || c > 0x10FFFF || (c >= 0xD800 && c < 0xE000))) n = 0;
+        if (!n) *p++ = '?';
+        else p += n;
+    }
+}
 
 size_t m8__path_normal(char *s, size_t n)
 {

@@ -36,6 +36,13 @@ void m8__wait_expired(m8_http *h)
     }
 }
 
+bool m8__wait_drop_idle(m8_http *h)
+{
+    struct conn *c = first(h, M8__WAIT_IDLE);
+    if (c) m8__conn_kill(c);
+    return c != NULL;
+}
+
 /* ---- timers: a heap, the earliest first ------------------------------------------------------------------------------------ */
 
 struct m8_http_timer {
