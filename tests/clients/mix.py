@@ -38,7 +38,8 @@ def visitor(number):
                         raise Bad(f"session {number}: an event was completed twice")
                     got[event] = message["output"].get("data")
             if got != wanted:
-                raise Bad(f"session {number}: expected {short(list(wanted.values()))}, got {short(list(got.values()))}")
+                raise Bad(
+                    f"session {number}: expected {short(list(wanted.values()))}, got {short(list(got.values()))}")
             with lock:
                 turns[0] += len(wanted)
     except Exception as error:
@@ -50,7 +51,7 @@ def visitor(number):
 @test("64 sessions keep apart")
 def _():
     began = time.monotonic()
-    threads = [threading.Thread(target=visitor, args=(i,)) for i in range(SESSIONS)]
+    threads = [threading.Thread(target=visitor, args=(i, )) for i in range(SESSIONS)]
     for t in threads:
         t.start()
     for t in threads:

@@ -56,7 +56,8 @@ def cancelled(dice):
     session = Session(LAB)
     event = session.join(1, [100])
     session.until("process_generating")
-    same(post(LAB, "/gradio_api/cancel", {"session_hash": session.hash, "fn_index": 1, "event_id": event}).status, 200)
+    same(
+        post(LAB, "/gradio_api/cancel", {"session_hash": session.hash, "fn_index": 1, "event_id": event}).status, 200)
     need(len(session.rest()) < 8, "the generator went on after its cancel")
 
 
@@ -89,7 +90,10 @@ def errors_of_the_app(dice):
 
 def nonsense(dice):
     with Conn(LAB) as conn:
-        conn.send(dice.choice((b"\x00" * 100, b"GET / HTTP/9\r\n\r\n", b"POST /gradio_api/run/fast HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\n{", b"GET /config HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n")))
+        conn.send(
+            dice.choice((b"\x00" * 100, b"GET / HTTP/9\r\n\r\n",
+                         b"POST /gradio_api/run/fast HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\n{",
+                         b"GET /config HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n")))
         if dice.random() < 0.5:
             conn.sock.settimeout(0.3)
             try:
@@ -103,7 +107,10 @@ def pages(dice):
         same(get(LAB, path).status, 200, path)
 
 
-KINDS = [echo, echo, generator, dropped, heartbeats, files, broken_upload, cancelled, staller, sound, errors_of_the_app, nonsense, pages]
+KINDS = [
+    echo, echo, generator, dropped, heartbeats, files, broken_upload, cancelled, staller, sound, errors_of_the_app,
+    nonsense, pages
+]
 
 
 def visitor(number):
@@ -148,7 +155,7 @@ def idle():
     return server()
 
 
-threads = [threading.Thread(target=visitor, args=(i,), daemon=True) for i in range(8)]
+threads = [threading.Thread(target=visitor, args=(i, ), daemon=True) for i in range(8)]
 before = server() if os.environ.get("LAB_PID") else (0, 0)
 for t in threads:
     t.start()
@@ -173,8 +180,10 @@ def _():
         raise Skip("the server's process is not known (LAB_PID)")
     late = [(t, rss) for t, rss, _ in points if t > SECONDS * 0.4]  # the allocator's pools fill first
     rise, rss = slope(late) * (late[-1][0] - late[0][0]), idle()[0]
-    print(f"{sum(counts.values())} visits {counts}; memory {before[0] >> 10} KiB before, {points[len(points) // 2][1] >> 10} in the middle, {points[-1][1] >> 10} at the end, {rss >> 10} idle; "
-          f"{slope(late) * 3600 / 1048576:.1f} MiB an hour", file=sys.stderr)
+    print(
+        f"{sum(counts.values())} visits {counts}; memory {before[0] >> 10} KiB before, {points[len(points) // 2][1] >> 10} in the middle, {points[-1][1] >> 10} at the end, {rss >> 10} idle; "
+        f"{slope(late) * 3600 / 1048576:.1f} MiB an hour",
+        file=sys.stderr)
     # what a visit leaves (state of its session, which is kept for an hour) must be small: a leak of 1 KiB a visit is told
     allowed = (4 << 20) + 1024 * sum(counts.values())
     need(rise < allowed, f"memory rose by {rise / 1048576:.1f} MiB in the last {late[-1][0] - late[0][0]:.0f} s")

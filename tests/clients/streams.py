@@ -12,7 +12,9 @@ def memory():
     for pid in family(int(os.environ["LAB_PID"])):
         try:
             with open(f"/proc/{pid}/smaps_rollup") as file:
-                total += sum(int(line.split()[1]) for line in file if line.startswith(("Private_Dirty:", "Private_Clean:", "Swap:")))
+                total += sum(
+                    int(line.split()[1]) for line in file
+                    if line.startswith(("Private_Dirty:", "Private_Clean:", "Swap:")))
         except OSError:
             pass
     return total * 1024
@@ -35,7 +37,9 @@ def open_streams(n, socks):
     alive = 0
     for i in range(n):
         sock = socket.create_connection(where, 10, (f"127.0.2.{i % 20 + 1}", 0))
-        sock.sendall(f"GET /gradio_api/heartbeat/many{uuid.uuid4().hex[:10]} HTTP/1.1\r\nHost: {where[0]}:{where[1]}\r\n\r\n".encode())
+        sock.sendall(
+            f"GET /gradio_api/heartbeat/many{uuid.uuid4().hex[:10]} HTTP/1.1\r\nHost: {where[0]}:{where[1]}\r\n\r\n".
+            encode())
         sock.setblocking(False)
         sel.register(sock, selectors.EVENT_READ, [b""])
         socks.append(sock)
@@ -85,7 +89,9 @@ def _():
     finally:
         for sock in socks:
             sock.close()
-    print(f"{each:.0f} bytes a stream; p95 of /config {idle:.1f} ms before, {busy:.1f} ms with {STREAMS} streams open", file=sys.stderr)
+    print(
+        f"{each:.0f} bytes a stream; p95 of /config {idle:.1f} ms before, {busy:.1f} ms with {STREAMS} streams open",
+        file=sys.stderr)
     need(each <= MOST or ORACLE, f"{each:.0f} bytes of memory a stream, at most {MOST} are allowed")
     end = time.monotonic() + 10
     while memory() > before + 4 * MOST * 10 and time.monotonic() < end:

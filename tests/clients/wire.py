@@ -1,192 +1,10 @@
-"""wire.py: what is on the wire, message by message, against what Gradio 6.31.0 was recorded to send (tests/data/gradio).
-A placeholder of a recording is what was different in every run: ${ROOT} the address, ${TMP} a folder, ${ID_n} 32 hex digits,
-${SHA256_n} the name of a folder, ... ; it must stay the same wherever it stands. Times are compared by their type only."""
+"""wire.py: what is on the wire, message by message, against what Gradio 6.31.0 was recorded to send. Each difference is a test of its own,
+told by its place in the JSON, what was expected and what came."""
 import json, os, re, threading, time
-from kit import *
-
-FOLDER = os.path.join(DATA, "gradio")
-PATTERNS = {"ID": r"[0-9a-f]{32}", "SHA": r"[0-9A-Za-z_-]{8,128}", "TMP": r"/[^\s\"]*?", "SEGMENT": r"[0-9a-f-]{36}",
-            "TOKEN": r"[^=;\" ]{16,}", "COOKIE": r"[^=;\" ]+"}
-LOOSE = {"app_id", "component_class_id", "theme_hash", "additional_description", "delete_callback"}
-
-
-def trace(name):
-    with open(os.path.join(FOLDER, name + ".json")) as file:
-        return json.load(file)["exchange"]
-
-
-class Match:
-    """Compares with a recording; knows what the placeholders stand for in this run."""
-    def __init__(self, base, **known):
-        self.known = {"ROOT": base, **known}
-
-    def fill(self, value):
-        """Placeholders that are known by now, in something that is to be sent."""
-        if isinstance(value, str):
-            return re.sub(r"\$\{(\w+)\}", lambda m: self.known.get(m[1], m[0]), value)
-        if isinstance(value, dict):
-            return {k: self.fill(v) for k, v in value.items()}
-        return [self.fill(v) for v in value] if isinstance(value, list) else value
-
-    def text(self, want, got):
-        names, pattern = [], ""
-        for part in re.split(r"(\$\{\w+\})", want):
-            name = part[2:-1] if part.startswith("${") else None
-            if name is None:
-                pattern += re.escape(part)
-            elif name in self.known:
-                pattern += re.escape(self.known[name])
-            elif name in names:
-                pattern += f"(?P={name})"
-            else:
-                names.append(name)
-                pattern += f"(?P<{name}>{PATTERNS[re.match('[A-Z]+', name)[0]]})"
-        found = re.fullmatch(pattern, got, re.S)
-        if found:
-            self.known.update({n: found[n] for n in names})
-        return bool(found)
-
-    def differ(self, want, got, path=""):
-        """The differences, each a readable line."""
-        told = lambda: [f"{path or 'body'}: expected {short(want, 120)}, got {short(got, 120)}"]
-        if isinstance(want, dict):
-            if not isinstance(got, dict):
-                return told()
-            out = []
-            for key, value in want.items():
-                at = f"{path}.{key}" if path else key
-                if key in LOOSE:
-                    continue
-                if key not in got:
-                    out.append(f"{at}: missing, expected {short(value, 100)}")
-                elif key in ("rank_eta", "eta") or key in ("duration", "average_duration") and "is_generating" in want \
-                        or key in ("cache_duration", "avg_time") and "msg" in want or key == "time_limit" and "output" in want:
-                    out += self.time(key, value, got[key], at)
-                elif key == "code_snippets":
-                    out += self.snippets(value, got[key], at)
-                elif key == "description" and isinstance(value, str) and len(value) > 100 or key.startswith("example_input") and "http" in json.dumps(value):
-                    if type(value) is not type(got[key]):
-                        out.append(f"{at}: expected something like {short(value, 60)}, got {short(got[key], 60)}")
-                else:
-                    out += self.differ(value, got[key], at)
-            return out + [f"{path}.{k}: not in the recording, got {short(got[k], 100)}" for k in got if k not in want]
-        if isinstance(want, list):
-            if not isinstance(got, list) or len(want) != len(got):
-                return told()
-            return [d for i, (w, g) in enumerate(zip(want, got)) for d in self.differ(w, g, f"{path}[{i}]")]
-        if isinstance(want, str):
-            return [] if isinstance(got, str) and self.text(want, got) else told()
-        return [] if want == got and isinstance(want, bool) == isinstance(got, bool) else told()
-
-    def time(self, key, want, got, at):
-        number = isinstance(got, (int, float)) and not isinstance(got, bool) and got >= 0
-        if number if want is not None and key not in ("rank_eta", "eta") else got is None or number and key in ("rank_eta", "eta"):
-            return []
-        return [f"{at}: expected {'a time' if want is not None else 'null'}, got {short(got)}"]
-
-    def snippets(self, want, got, at):
-        if not isinstance(got, dict):
-            return [f"{at}: expected an object, got {short(got)}"]
-        return [f"{at}.{k}: expected text with the address in it, got {short(got.get(k))}" for k, text in want.items()
-                if not isinstance(got.get(k), str) or "${ROOT}" in text and self.known["ROOT"] not in got[k]]
-
-    def headers(self, want, reply):
-        out, cookies = [], reply.all("set-cookie")
-        for key, value in want:
-            if key == "set-cookie":
-                got = cookies.pop(0) if cookies else "no such cookie"
-                plain = lambda text: sorted(p.strip().lower() for p in text.split(";")[1:] if not p.strip().lower().startswith("expires"))
-                if not self.text(value.split(";")[0], got.split(";")[0]) or plain(value) != plain(got):
-                    out.append(f"set-cookie: expected {value}, got {got}")
-                continue
-            got = reply.header(key)
-            if key == "content-type" and got is not None:
-                value, got = value.split(";")[0].strip(), got.split(";")[0].strip()
-            if key == "vary" and value.lower() == "accept-encoding":
-                continue
-            if key in ("access-control-allow-methods", "allow", "access-control-allow-headers") and got is not None:
-                value, got = (", ".join(sorted(p.strip() for p in t.split(","))) for t in (value, got))
-            if got is None or not self.text(value, got):
-                out.append(f"header {key}: expected {value}, got {got}")
-        return out
-
-
-def tell(name, differences, ours=None):
-    """One test of many that a comparison makes."""
-    name = "wire/" + name
-    if sys.argv[1:] and not any(a in name for a in sys.argv[1:]):
-        return
-    if ours and ORACLE:
-        say("skip", name, f"Gradio differs: {ours}")
-    elif differences:
-        more = f" (and {len(differences) - 1} more)" if len(differences) > 1 else ""
-        say("not ok", name, differences[0] + more)
-    else:
-        say("ok", name)
-
-
-def send(match, request, headers=()):
-    """A recorded request, sent again."""
-    given = [(k, match.fill(v)) for k, v in request.get("headers", {}).items()] + list(headers)
-    body = None
-    if "json" in request:
-        body = match.fill(request["json"])
-    elif "form" in request:
-        body = "&".join(f"{k}={v}" for k, v in request["form"].items())
-        given.append(("Content-Type", "application/x-www-form-urlencoded"))
-    elif "body" in request:
-        body = request["body"]
-    return ask(match.known["ROOT"], request["method"], match.fill(request["path"]), given, body)
-
-
-def compare_reply(name, match, want, reply, ours=None):
-    out = [] if reply.status == want["status"] else [f"status: expected {want['status']}, got {reply.status} {short(reply.body)}"]
-    body = want["body"]
-    if not out:
-        out = match.headers(want["headers"], reply)
-        if isinstance(body, str) and re.fullmatch(r"<\d+ bytes>", body):
-            out += [] if reply.body else ["body: it is empty"]
-        elif isinstance(body, str) and not any(v.startswith("application/json") for k, v in want["headers"] if k == "content-type"):
-            out += match.differ(body, reply.body.decode("utf-8", "replace"))
-        else:
-            try:
-                got = json.loads(reply.body)
-            except ValueError:
-                got = None
-                out.append(f"body: no JSON: {short(reply.body)}")
-            if want["status"] == 422 and isinstance(got, dict):
-                out += compare_detail(body["detail"], got.get("detail"))
-            elif not out or got is not None:
-                out += match.differ(body, got)
-    tell(name, out, ours)
-
-
-def compare_detail(want, got):
-    """What is wrong with a request: type and place must be told, how it is put is free."""
-    if not isinstance(got, list) or not got:
-        return [f"detail: expected a list of what is wrong, got {short(got)}"]
-    keys = ("type", "loc") if want[0]["type"] == "missing" else ("type",)
-    cut = lambda items: [{k: i.get(k) for k in keys} for i in items if isinstance(i, dict)]
-    return [] if cut(want) == cut(got) else [f"detail: expected {short(cut(want))}, got {short(cut(got))}"]
-
-
-def compare_events(name, match, want, got):
-    want, got = [e["data"] for e in want if "data" in e], [m for m in got if m]
-    names = lambda messages: [m.get("msg") for m in messages]
-    tell(f"{name}/order", [] if names(want) == names(got) else [f"expected {' '.join(names(want))}, got {' '.join(map(str, names(got)))}"])
-    for i, (w, g) in enumerate(zip(want, got)):
-        if w.get("msg") == g.get("msg"):
-            tell(f"{name}/message {i + 1} {w.get('msg')}", match.differ(w, g))
-
-
-def guard(name, function, *args):
-    try:
-        function(*args)
-    except Exception as error:
-        tell(name, [f"{type(error).__name__}: {error}"])
-
+from recorded import *
 
 # ---- config and info, part by part
+
 
 def config(name, base):
     match, want = Match(base), trace(name)[0]
@@ -194,23 +12,29 @@ def config(name, base):
     want, got = want["response"]["body"], reply.json()
     for key in want:
         if key not in ("components", "dependencies"):
-            out = match.differ(want[key], got[key], key) if key in got and key not in LOOSE else [] if key in got else [f"{key}: missing, expected {short(want[key])}"]
+            out = match.differ(want[key], got[key],
+                               key) if key in got and key not in LOOSE else [] if key in got else [
+                                   f"{key}: missing, expected {short(want[key])}"
+                               ]
             tell(f"{name}/{key}", out)
     tell(f"{name}/nothing else", [f"{k}: not in the recording" for k in got if k not in want])
     for kind in ("components", "dependencies"):
         by_id = {c.get("id"): c for c in got.get(kind, [])}
         ids = [c["id"] for c in want[kind]]
-        tell(f"{name}/{kind} in order", [] if ids == list(by_id) else [f"ids: expected {short(ids, 300)}, got {short(list(by_id), 300)}"])
+        tell(f"{name}/{kind} in order",
+             [] if ids == list(by_id) else [f"ids: expected {short(ids, 300)}, got {short(list(by_id), 300)}"])
         for w in want[kind]:
             title = f"{w['id']} {w.get('type') or w.get('api_name')}"
-            tell(f"{name}/{kind}/{title}", match.differ(w, by_id[w["id"]], "") if w["id"] in by_id else ["it is missing"])
+            tell(f"{name}/{kind}/{title}",
+                 match.differ(w, by_id[w["id"]], "") if w["id"] in by_id else ["it is missing"])
 
 
 def info(name, base):
     match, want = Match(base), trace(name)[0]
     want, got = want["response"]["body"], send(match, want["request"]).json()
-    tell(f"{name}/names", [] if list(want["named_endpoints"]) == list(got.get("named_endpoints", {})) else
-         [f"expected {short(list(want['named_endpoints']), 300)}, got {short(list(got.get('named_endpoints', {})), 300)}"])
+    tell(f"{name}/names", [] if list(want["named_endpoints"]) == list(got.get("named_endpoints", {})) else [
+        f"expected {short(list(want['named_endpoints']), 300)}, got {short(list(got.get('named_endpoints', {})), 300)}"
+    ])
     tell(f"{name}/unnamed", match.differ(want["unnamed_endpoints"], got.get("unnamed_endpoints")))
     for key, value in want["named_endpoints"].items():
         tell(f"{name}{key}", match.differ(value, got.get("named_endpoints", {}).get(key), ""))
@@ -229,16 +53,20 @@ def page():
         whole = get(LAB, "/config").json()
         for part in ("components", "dependencies", "layout", "current_page", "deep_link_state"):
             tell(f"page/{part}", Match(LAB).differ(want.get(part, whole.get(part)), got.get(part), part))
-        tell("page/escaped", [] if not re.search(r"[<>&']", found[1]) else ["<, >, & or ' stands in the script as it is"])
+        tell("page/escaped",
+             [] if not re.search(r"[<>&']", found[1]) else ["<, >, & or ' stands in the script as it is"])
     found = re.search(r"window\.gradio_api_info\s*=\s*(.*?);?\s*</script>", reply.text(), re.S)
     info = json.loads(found[1]) if found else {}
-    tell("page/api info", [] if "/echo" in info.get("named_endpoints", {}) else ["no window.gradio_api_info with /echo in the page"])
+    tell("page/api info",
+         [] if "/echo" in info.get("named_endpoints", {}) else ["no window.gradio_api_info with /echo in the page"])
     found = re.search(r"window\.gradio_config\s*=\s*(.*?);?\s*</script>", get(AUTH, "/").text(), re.S)
     want = trace("auth-page-config")[0]["window_gradio_config"]
-    tell("page/before login", Match(AUTH).differ(want, json.loads(found[1])) if found else ["no window.gradio_config in the page"])
+    tell("page/before login",
+         Match(AUTH).differ(want, json.loads(found[1])) if found else ["no window.gradio_config in the page"])
 
 
 # ---- recordings that can simply be played again
+
 
 def queue(name, base, first=None):
     match = Match(base, SESSION="w" + uuid.uuid4().hex[:10])
@@ -263,7 +91,9 @@ def plain(name, base, ours=()):
         title = f"{name}/{i + 1} {step['request']['method']} {re.sub(r'[$][{].*?[}]', '…', step['request']['path'])}"
         if "events" in step:
             continue
-        guard(title, lambda: compare_reply(title, match, step["response"], send(match, step["request"]), dict(ours).get(i + 1)))
+        guard(
+            title, lambda: compare_reply(title, match, step["response"], send(match, step["request"]),
+                                         dict(ours).get(i + 1)))
 
 
 def manifest_of(steps):
@@ -284,7 +114,8 @@ def errors():
                 tell(f"{title}/message", match.differ(step["events"][0]["data"], (stream.next() or (0, None))[1]))
                 try:
                     end = stream.next()
-                    tell(f"{title}/clean end", [] if end is None else [f"another message: {short(end)}"], "it breaks the chunked body off" if ORACLE else None)
+                    tell(f"{title}/clean end", [] if end is None else [f"another message: {short(end)}"],
+                         "it breaks the chunked body off" if ORACLE else None)
                 except (Closed, ConnectionError):
                     tell(f"{title}/clean end", ["the chunked body is broken off"], "it breaks the chunked body off")
         elif path.endswith("/call/nope"):
@@ -297,12 +128,15 @@ def errors():
         else:
             guard(title, lambda: compare_reply(title, match, step["response"], send(match, step["request"])))
     reply = post(LAB, "/gradio_api/queue/join", {"data": ["x"], "fn_index": 999, "session_hash": "q"})
-    tell("errors/unknown fn_index", [] if reply.status == 404 else [f"expected 404, got {reply.status} {short(reply.body)}"], "500 for it")
+    tell("errors/unknown fn_index",
+         [] if reply.status == 404 else [f"expected 404, got {reply.status} {short(reply.body)}"], "500 for it")
     reply = post(LAB, "/gradio_api/call/v2/typed", {"n": 1, "nosuch": 2})
-    tell("errors/v2 with an unknown argument", [] if reply.status == 422 else [f"expected 422, got {reply.status} {short(reply.body)}"], "500 for it")
+    tell("errors/v2 with an unknown argument",
+         [] if reply.status == 422 else [f"expected 422, got {reply.status} {short(reply.body)}"], "500 for it")
     kind, body = multipart([("files", None, b"x")])
     reply = post(LAB, "/gradio_api/upload", body, [("Content-Type", kind)])
-    tell("errors/upload without a file name", [] if reply.status == 400 else [f"expected 400, got {reply.status} {short(reply.body)}"], "500 for it")
+    tell("errors/upload without a file name",
+         [] if reply.status == 400 else [f"expected 400, got {reply.status} {short(reply.body)}"], "500 for it")
 
 
 def cors():
@@ -310,31 +144,38 @@ def cors():
     port = "%d" % address(LAB)[1]
     for i, step in enumerate(steps):
         request = step["request"]
-        title = f"cors/{i + 1} {request['method']} origin {request['headers']['origin']}" + (" host " + request["headers"]["host"] if "host" in request["headers"] else "")
+        title = f"cors/{i + 1} {request['method']} origin {request['headers']['origin']}" + (
+            " host " + request["headers"]["host"] if "host" in request["headers"] else "")
         reply, match = send(Match(LAB), request), Match(LAB)
         want = step["response"]
-        wanted = [h for h in want["headers"] if h[0] not in ("access-control-allow-credentials",)]
         if "evil" in request["headers"]["origin"]:
             out = [] if reply.header("access-control-allow-origin") is None else ["it is allowed"]
             tell(title, out + ([] if reply.status in (200, 403) else [f"status {reply.status}"]))
         elif "host" in request["headers"]:
-            out = [] if reply.header("access-control-allow-origin") is None and reply.status in (200, 403, 421) else [f"status {reply.status}, {short(reply.headers)}"]
+            out = [] if reply.header("access-control-allow-origin") is None and reply.status in (200, 403, 421) else [
+                f"status {reply.status}, {short(reply.headers)}"
+            ]
             tell(title, out, "it believes the Host header")
         else:
-            tell(title, ([] if reply.status == 200 else [f"status: expected 200, got {reply.status}"]) + match.headers(want["headers"], reply))
-        del wanted
+            tell(title, ([] if reply.status == 200 else [f"status: expected 200, got {reply.status}"]) +
+                 match.headers(want["headers"], reply))
     own = f"http://127.0.0.1:{port}"
     reply = ask(LAB, "GET", "/config", {"Origin": own})
-    tell("cors/own origin", [] if reply.header("access-control-allow-origin") == own else [f"allow-origin: expected {own}, got {reply.header('access-control-allow-origin')}"])
-    for origin in ("null", "http://evil.example", "http://localhost.evil.example", "http://evil.example#localhost", "http://127.0.0.1.evil.example"):
+    tell("cors/own origin", [] if reply.header("access-control-allow-origin") == own else
+         [f"allow-origin: expected {own}, got {reply.header('access-control-allow-origin')}"])
+    for origin in ("null", "http://evil.example", "http://localhost.evil.example", "http://evil.example#localhost",
+                   "http://127.0.0.1.evil.example"):
         reply = post(LAB, "/gradio_api/call/fast", {"data": ["x"]}, {"Origin": origin})
         allowed = reply.header("access-control-allow-origin")
-        tell(f"cors/POST from {origin}", [] if reply.status == 403 and allowed is None else [f"expected 403, got {reply.status}, allow-origin {allowed}"], "only the answer is hidden")
+        tell(f"cors/POST from {origin}", [] if reply.status == 403 and allowed is None else
+             [f"expected 403, got {reply.status}, allow-origin {allowed}"], "only the answer is hidden")
     reply = ask(LAB, "GET", "/config")
-    tell("cors/no origin", [] if not any(k.startswith("access-control") for k, _ in reply.headers) else ["access-control headers without an Origin"])
+    tell("cors/no origin", [] if not any(k.startswith("access-control")
+                                         for k, _ in reply.headers) else ["access-control headers without an Origin"])
 
 
 # ---- recordings that need more than one connection
+
 
 def cancel():
     join, events, stop, reset = trace("cancel")
@@ -366,7 +207,8 @@ def three_waiting():
         events = want[i]["events"] if isinstance(want[i], dict) else want[i]
         compare_events(f"queue-three-waiting/session {i + 1}", Match(LAB), events, got[i])
     etas = [m["rank_eta"] for g in got for m in g if m["msg"] == "estimation" and m["rank_eta"] is not None]
-    tell("queue-three-waiting/eta grows", [] if len(etas) == 4 and 0 < etas[0] <= etas[1] < etas[2] else [f"rank_eta: {etas}"])
+    tell("queue-three-waiting/eta grows",
+         [] if len(etas) == 4 and 0 < etas[0] <= etas[1] < etas[2] else [f"rank_eta: {etas}"])
 
 
 def queue_full():
@@ -393,7 +235,8 @@ def microphone():
     session = Session(LAB, session=match.known["SESSION"])
     got = session.until("process_streaming")
     for i, step in enumerate(rest):
-        compare_reply(f"stream-input/{i + 2} {step['request']['path'].split('/')[-1].replace('${ID_23}', 'chunk')}", match, step["response"], send(match, step["request"]))
+        compare_reply(f"stream-input/{i + 2} {step['request']['path'].split('/')[-1].replace('${ID_23}', 'chunk')}",
+                      match, step["response"], send(match, step["request"]))
         if not step["request"]["path"].endswith("/close"):
             got += session.until("process_streaming")
     got += session.rest()
@@ -405,7 +248,10 @@ def microphone():
 def shape(playlist):
     """A playlist without what is different in every run."""
     text = re.sub(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\.aac", "SEGMENT", playlist)
-    return [re.sub(r"(#EXTINF:)[0-9]+\.[0-9]{6},$", r"\1TIME,", re.sub(r"(TARGETDURATION:)[1-9][0-9]*$", r"\1N", line)) for line in text.split("\n")]
+    return [
+        re.sub(r"(#EXTINF:)[0-9]+\.[0-9]{6},$", r"\1TIME,", re.sub(r"(TARGETDURATION:)[1-9][0-9]*$", r"\1N", line))
+        for line in text.split("\n")
+    ]
 
 
 def frames(data):
@@ -413,7 +259,9 @@ def frames(data):
     n, at, rate = 0, 0, 0
     rates = [96000, 88200, 64000, 48000, 44100, 32000, 24000, 22050, 16000, 12000, 11025, 8000, 7350]
     while at < len(data):
-        need(len(data) - at >= 7 and data[at] == 0xFF and data[at + 1] & 0xF6 == 0xF0, f"no ADTS frame at byte {at} of {len(data)}")
+        need(
+            len(data) - at >= 7 and data[at] == 0xFF and data[at + 1] & 0xF6 == 0xF0,
+            f"no ADTS frame at byte {at} of {len(data)}")
         size = (data[at + 3] & 3) << 11 | data[at + 4] << 3 | data[at + 5] >> 5
         rate = rates[data[at + 2] >> 2 & 15]
         need(7 < size <= len(data) - at, f"the frame at byte {at} is cut")
@@ -436,7 +284,10 @@ def playlist():
     path = value["path"]
     found = re.fullmatch(re.escape(session.hash) + r"/([0-9a-f]{32})/14/playlist\.m3u8", path)
     tell("stream/path", [] if found else [f"path: expected SESSION/RUN/14/playlist.m3u8, got {path}"])
-    want = {"path": path, "url": f"{LAB}/gradio_api/stream/{path}", "size": None, "orig_name": "audio-stream.mp3", "mime_type": None, "is_stream": True, "meta": {"_type": "gradio.FileData"}}
+    want = {
+        "path": path, "url": f"{LAB}/gradio_api/stream/{path}", "size": None, "orig_name": "audio-stream.mp3",
+        "mime_type": None, "is_stream": True, "meta": {"_type": "gradio.FileData"}
+    }
     tell("stream/value", Match(LAB).differ(want, value))
     kinds = [m["msg"] for m in messages]
     want = ["estimation", "process_starts"] + ["process_generating"] * 4 + ["process_completed", "close_stream"]
@@ -445,12 +296,16 @@ def playlist():
     tell("stream/diffs are empty", [] if all(d == [[]] for d in diffs) else [f"expected [[]], got {short(diffs)}"])
     tell("stream/last value", Match(LAB).differ(value, result(messages)["output"]["data"][0]))
     texts = [g[1] for g in grown]
-    tell("stream/playlist head", [] if all(shape(t)[:6] == head for t in texts) else [f"expected {head}, got {shape(texts[0])[:6]}"])
+    tell("stream/playlist head",
+         [] if all(shape(t)[:6] == head for t in texts) else [f"expected {head}, got {shape(texts[0])[:6]}"])
     cut = lambda t: t.replace("#EXT-X-ENDLIST\n", "").split("#EXT-X-START:TIME-OFFSET=0\n")[-1]
     counts = [t.count("#EXTINF") for t in texts]
-    tell("stream/segments are there before the message", [] if all(c >= i + 1 for i, c in enumerate(counts[:4])) else [f"segments after each message: {counts}"])
-    tell("stream/only appended", [] if all(cut(b).startswith(cut(a)) for a, b in zip(texts, texts[1:])) else ["an earlier line was changed"])
-    tell("stream/ended before completed", [] if texts[-1].endswith("#EXT-X-ENDLIST\n") else [f"the last playlist ends with {short(texts[-1][-60:])}"])
+    tell("stream/segments are there before the message",
+         [] if all(c >= i + 1 for i, c in enumerate(counts[:4])) else [f"segments after each message: {counts}"])
+    tell("stream/only appended",
+         [] if all(cut(b).startswith(cut(a)) for a, b in zip(texts, texts[1:])) else ["an earlier line was changed"])
+    tell("stream/ended before completed",
+         [] if texts[-1].endswith("#EXT-X-ENDLIST\n") else [f"the last playlist ends with {short(texts[-1][-60:])}"])
     body = shape(texts[-1])[6:-2]
     tell("stream/lines", [] if body == ["#EXTINF:TIME,", "SEGMENT"] * (len(body) // 2) else [f"lines {short(body)}"])
     reply = get(LAB, f"/gradio_api/stream/{path}")
@@ -470,20 +325,26 @@ def playlist():
     tell("stream/length", [] if 4.0 <= total <= 4.35 else [f"4 chunks of 1 s make {total:.3f} s"])
     longest = max(float(s) for s, _ in pairs)
     target = int(re.search(r"TARGETDURATION:(\d+)", texts[-1])[1])
-    tell("stream/target duration", [] if longest <= target <= longest + 1.5 else [f"target {target}, longest segment {longest}"])
+    tell("stream/target duration",
+         [] if longest <= target <= longest + 1.5 else [f"target {target}, longest segment {longest}"])
     tell("stream/segment type", Match(LAB).headers(recorded[1]["response"]["headers"], segment))
     for i, name in ((2, "nope.aac"), (3, "nope.mp3")):
         reply = get(LAB, folder + name)
-        tell(f"stream/{name}", [] if reply.status == recorded[i]["response"]["status"] else [f"expected {recorded[i]['response']['status']}, got {reply.status}"])
+        tell(f"stream/{name}", [] if reply.status == recorded[i]["response"]["status"] else
+             [f"expected {recorded[i]['response']['status']}, got {reply.status}"])
     reply = get(LAB, folder + "playlist-file")
-    tell("stream/playlist-file", [] if reply.status == 200 and reply.body == joined else [f"status {reply.status}, {len(reply.body)} bytes, the segments have {len(joined)}"])
+    tell("stream/playlist-file", [] if reply.status == 200 and reply.body == joined else
+         [f"status {reply.status}, {len(reply.body)} bytes, the segments have {len(joined)}"])
     kind = (reply.header("content-type") or "").split(";")[0]
-    tell("stream/playlist-file type", [] if kind == "audio/aac" else [f"expected audio/aac, got {kind}"], "it says audio/mpeg")
+    tell("stream/playlist-file type", [] if kind == "audio/aac" else [f"expected audio/aac, got {kind}"],
+         "it says audio/mpeg")
     reply = get(LAB, f"/gradio_api/stream/{path}?__sign=abc")
     signed = [l for l in reply.text().split("\n") if ".aac" in l]
-    tell("stream/signed", ([] if signed and all(l.endswith(".aac?__sign=abc") for l in signed) else [f"segment lines {short(signed)}"]) +
+    tell("stream/signed", ([] if signed and all(l.endswith(".aac?__sign=abc")
+                                                for l in signed) else [f"segment lines {short(signed)}"]) +
          Match(LAB).headers(recorded[5]["response"]["headers"], reply))
-    tell("stream/unknown", [] if get(LAB, "/gradio_api/stream/x/y/4/playlist.m3u8").status == 404 else ["expected 404"])
+    tell("stream/unknown",
+         [] if get(LAB, "/gradio_api/stream/x/y/4/playlist.m3u8").status == 404 else ["expected 404"])
     same_run = Session(LAB)
     again = result(same_run.call(17, []))["output"]["data"][0]["path"]
     tell("stream/another run has another name", [] if again.split("/")[1] != path.split("/")[1] else ["the same"])
@@ -499,7 +360,9 @@ def growing():
         if message["msg"] in ("process_generating", "process_completed"):
             path = path or message["output"]["data"][0]["path"]
             got.append(get(LAB, f"/gradio_api/stream/{path}").text().count("#EXTINF"))
-    tell("stream/growing", [] if len(got) == len(want) and all(g >= w - (i > 2) for i, (g, w) in enumerate(zip(got, want))) else [f"segments: recorded {want}, got {got}"])
+    tell("stream/growing",
+         [] if len(got) == len(want) and all(g >= w - (i > 2) for i, (g, w) in enumerate(zip(got, want))) else
+         [f"segments: recorded {want}, got {got}"])
 
 
 def upload_and_file():
@@ -510,7 +373,8 @@ def upload_and_file():
         if "multipart" in request:
             base = FULL if want["status"] == 413 else LAB
             parts = [p.split("; filename=") for p in request["multipart"]]
-            kind, body = multipart([(field, name, content[name], "application/octet-stream") for field, name in parts])
+            kind, body = multipart([(field, name, content[name], "application/octet-stream")
+                                    for field, name in parts])
             reply = post(base, request["path"], body, [("Content-Type", kind)])
             # equal content need not lie in the same folder (security case A11), so each upload has its own names
             match = Match(LAB)
@@ -523,7 +387,8 @@ def upload_and_file():
             name = request["path"].rsplit("/", 1)[-1]
             path = upload(LAB, name, b"<b>" if name.endswith(".html") else b"0123456789")
             reply = ask(LAB, "GET", f"/gradio_api/file={path}", request.get("headers", {}))
-            compare_reply(f"file/{i + 1} {name} {request.get('headers', {}).get('range', '')}".strip(), match, want, reply)
+            compare_reply(f"file/{i + 1} {name} {request.get('headers', {}).get('range', '')}".strip(), match, want,
+                          reply)
 
 
 def upload_progress():
@@ -535,11 +400,13 @@ def upload_progress():
             opened.set()
             while event := stream.next():
                 got.append(event[1])
+
     thread = threading.Thread(target=watch)
     thread.start()
     kind, body = multipart([("files", "p.bin", b"p" * 128000)])
     with Conn(LAB) as conn:
-        conn.request("POST", "/gradio_api/upload?upload_id=u9x", [("Content-Type", kind), ("Content-Length", str(len(body)))])
+        conn.request("POST", "/gradio_api/upload?upload_id=u9x", [("Content-Type", kind),
+                                                                  ("Content-Length", str(len(body)))])
         for at in range(0, len(body), 16000):
             conn.send(body[at:at + 16000])
             time.sleep(0.04)
@@ -547,13 +414,16 @@ def upload_progress():
     same(reply.status, 200, "upload: status")
     thread.join()
     updates = [m for m in got if m.get("msg") == "update"]
-    tell("upload-progress/updates", [] if updates and all(sorted(m) == ["chunk_size", "msg", "orig_name"] and m["orig_name"] == "p.bin" for m in updates) else [f"got {short(got)}"])
+    tell("upload-progress/updates", [] if updates
+         and all(sorted(m) == ["chunk_size", "msg", "orig_name"] and m["orig_name"] == "p.bin"
+                 for m in updates) else [f"got {short(got)}"])
     total = sum(m.get("chunk_size", 0) for m in updates)
     tell("upload-progress/sum", [] if 127000 <= total <= 128000 else [f"the chunks sum up to {total} of 128000"])
     tell("upload-progress/done", Match(LAB).differ(want[-1]["data"], got[-1] if got else None))
     began = time.monotonic()
     reply = get(LAB, "/gradio_api/upload_progress?upload_id=nosuch")
-    tell("upload-progress/unknown", [] if reply.status == 404 and time.monotonic() - began < 6 else [f"expected 404 after 3 s, got {reply.status} after {time.monotonic() - began:.1f} s"])
+    tell("upload-progress/unknown", [] if reply.status == 404 and time.monotonic() - began < 6 else
+         [f"expected 404 after 3 s, got {reply.status} after {time.monotonic() - began:.1f} s"])
 
 
 def openapi():
@@ -578,7 +448,8 @@ def openapi():
                     out += match.differ(without_words(part), without_words(there.get(key)), f"{method}.{key}")
         tell(f"openapi{path}", out)
     names = {"/gradio_api/call/v2" + n for n in get(LAB, "/gradio_api/info").json()["named_endpoints"]}
-    tell("openapi/all endpoints", [] if names <= set(got.get("paths", {})) else [f"missing {sorted(names - set(got.get('paths', {})))}"])
+    tell("openapi/all endpoints",
+         [] if names <= set(got.get("paths", {})) else [f"missing {sorted(names - set(got.get('paths', {})))}"])
 
 
 def without_words(value):
@@ -595,7 +466,8 @@ def small_routes():
         title = f"small-routes{path}"
         if path == "/manifest.json":
             reply = get(LAB, path)
-            out = match.headers(step["response"]["headers"], reply) if reply.status == 200 else [f"status {reply.status}"]
+            out = match.headers(step["response"]["headers"],
+                                reply) if reply.status == 200 else [f"status {reply.status}"]
             out += match.differ("Lab", reply.json().get("name"), "name") if not out else []
             tell(title, out + ([] if out or isinstance(reply.json().get("icons"), list) else ["no icons"]))
         elif path == "/pwa_icon":
@@ -603,23 +475,32 @@ def small_routes():
             tell(title, [] if reply.status in (200, 404) else [f"status {reply.status}"])
         elif path == "/robots.txt":
             reply = get(LAB, path)
-            tell(title, [] if reply.status == 200 and reply.text().strip().startswith("User-agent: *") else [f"{reply.status} {short(reply.body)}"])
+            tell(title, [] if reply.status == 200 and reply.text().strip().startswith("User-agent: *") else
+                 [f"{reply.status} {short(reply.body)}"])
         else:
             compare_reply(title, match, step["response"], send(match, step["request"]))
     app_id = get(LAB, "/gradio_api/app_id").json()["app_id"]
-    tell("small-routes/app_id is the config's", [] if app_id == get(LAB, "/config").json()["app_id"] else ["another number"])
-    tell("small-routes/app_id below 2^53", [] if isinstance(app_id, int) and 0 <= app_id < 2 ** 53 else [f"{app_id}"], "it is above")
-    for path in ("/config/", "/gradio_api/info/", "/gradio_api/app_id/", "/gradio_api/user/", "/gradio_api/login_check/", "/gradio_api/token/"):
-        tell(f"small-routes/slash at the end of {path}", [] if get(LAB, path).status == 200 else [f"status {get(LAB, path).status}"])
+    tell("small-routes/app_id is the config's",
+         [] if app_id == get(LAB, "/config").json()["app_id"] else ["another number"])
+    tell("small-routes/app_id below 2^53", [] if isinstance(app_id, int) and 0 <= app_id < 2 ** 53 else [f"{app_id}"],
+         "it is above")
+    for path in ("/config/", "/gradio_api/info/", "/gradio_api/app_id/", "/gradio_api/user/",
+                 "/gradio_api/login_check/", "/gradio_api/token/"):
+        tell(f"small-routes/slash at the end of {path}",
+             [] if get(LAB, path).status == 200 else [f"status {get(LAB, path).status}"])
     reply = post(LAB, "/gradio_api/run/fast/", {"data": ["x"]})
     tell("small-routes/slash at the end of run", [] if reply.status == 200 else [f"status {reply.status}"])
     reply = ask(LAB, "HEAD", "/")
-    tell("small-routes/HEAD of the page", [] if reply.status == 200 and not reply.body else [f"status {reply.status}, {len(reply.body)} bytes"])
+    tell("small-routes/HEAD of the page",
+         [] if reply.status == 200 and not reply.body else [f"status {reply.status}, {len(reply.body)} bytes"])
     for field, want in (("serialize=False", "/echo"), ("all_endpoints=true", "/echo")):
-        tell(f"small-routes/info?{field}", [] if want in get(LAB, f"/gradio_api/info?{field}").json()["named_endpoints"] else ["no /echo in it"])
-    for path, kind in (("/theme.css", "text/css"),):
+        tell(f"small-routes/info?{field}",
+             [] if want in get(LAB, f"/gradio_api/info?{field}").json()["named_endpoints"] else ["no /echo in it"])
+    for path, kind in (("/theme.css", "text/css"), ):
         reply = get(LAB, path)
-        tell(f"small-routes{path}", [] if reply.status == 200 and (reply.header("content-type") or "").startswith(kind) else [f"{reply.status} {reply.header('content-type')}"])
+        tell(f"small-routes{path}",
+             [] if reply.status == 200 and (reply.header("content-type") or "").startswith(kind) else
+             [f"{reply.status} {reply.header('content-type')}"])
 
 
 def root_url():
@@ -644,8 +525,9 @@ def stream_goes_on():
     second = session.join(0, ["x"])
     messages = session.rest()
     done = [m["event_id"] for m in messages if m["msg"] == "process_completed"]
-    tell("two events in one stream", [] if sorted(done) == sorted([first, second]) and [m["msg"] for m in messages].count("close_stream") == 1 and
-         messages[-1]["msg"] == "close_stream" else [f"completed {done}, messages {short([m['msg'] for m in messages], 300)}"])
+    tell("two events in one stream", [] if sorted(done) == sorted([first, second])
+         and [m["msg"] for m in messages].count("close_stream") == 1 and messages[-1]["msg"] == "close_stream" else
+         [f"completed {done}, messages {short([m['msg'] for m in messages], 300)}"])
 
 
 def late_reader():
@@ -656,15 +538,19 @@ def late_reader():
     tell("messages wait for the reader", [] if result(messages)["output"]["data"] == ["late"] else [short(messages)])
 
 
-jobs = [("config-lab", config, "config-lab", LAB), ("config-interface", config, "config-interface", IFACE), ("info-lab", info, "info-lab", LAB),
-        ("info-interface", info, "info-interface", IFACE), ("page", page), ("small-routes", small_routes), ("errors", errors), ("cors", cors)]
-for name in ("echo", "count", "stepper", "progress", "warn", "fail", "crash", "failgen", "counter", "batch", "update", "file_echo", "gallery_stream"):
+jobs = [("config-lab", config, "config-lab", LAB), ("config-interface", config, "config-interface", IFACE),
+        ("info-lab", info, "info-lab", LAB), ("info-interface", info, "info-interface", IFACE), ("page", page),
+        ("small-routes", small_routes), ("errors", errors), ("cors", cors)]
+for name in ("echo", "count", "stepper", "progress", "warn", "fail", "crash", "failgen", "counter", "batch", "update",
+             "file_echo", "gallery_stream"):
     jobs.append((f"queue-{name}", queue, f"queue-{name}", LAB))
-jobs += [("queue-file_echo-file", queue, "queue-file_echo-file", LAB, uploaded_notes), ("queue-gallery", queue, "queue-gallery", IFACE),
-         ("call", plain, "call", LAB), ("run", plain, "run", LAB), ("auth", plain, "auth", AUTH), ("cancel", cancel), ("queue-three-waiting", three_waiting),
-         ("queue-full", queue_full), ("stream-input", microphone), ("stream", playlist), ("stream/growing", growing), ("upload", upload_and_file),
-         ("upload-progress", upload_progress), ("openapi", openapi), ("root", root_url), ("heartbeat", heartbeat),
-         ("two events", stream_goes_on), ("messages wait", late_reader)]
+jobs += [("queue-file_echo-file", queue, "queue-file_echo-file", LAB, uploaded_notes),
+         ("queue-gallery", queue, "queue-gallery", IFACE), ("call", plain, "call", LAB), ("run", plain, "run", LAB),
+         ("auth", plain, "auth", AUTH), ("cancel", cancel), ("queue-three-waiting", three_waiting),
+         ("queue-full", queue_full), ("stream-input", microphone), ("stream", playlist), ("stream/growing", growing),
+         ("upload", upload_and_file), ("upload-progress", upload_progress), ("openapi", openapi), ("root", root_url),
+         ("heartbeat", heartbeat), ("two events", stream_goes_on), ("messages wait", late_reader)]
 for name, function, *args in jobs:
-    if not sys.argv[1:] or any(a.removeprefix("wire/").split("/")[0] in name or name.split("/")[0] in a for a in sys.argv[1:]):
+    if not sys.argv[1:] or any(
+            a.removeprefix("wire/").split("/")[0] in name or name.split("/")[0] in a for a in sys.argv[1:]):
         guard(name, function, *args)
