@@ -92,12 +92,15 @@ def _():
 @test("D8 all is closed before login")
 def _():
     path = upload(AUTH, "mine.txt", b"MARK", headers=login())
-    for method, target in [("GET", t) for t in (
-            "/config", "//config", "/./config", "/%63onfig", "/config/", "/config?x=1", "/x/../config", "/config%2f", "/config;x", f"{API}/info", f"{API}//info", f"{API}/./info", f"{API}/info/",
-            f"/gradio_ap%69/info", f"{API}/info?all_endpoints=true", f"{API}/openapi.json", f"{API}/file={path}", f"{API}/file/{path}", f"{API}/queue/data?session_hash=x", f"{API}/queue/status", f"{API}/upload_progress?upload_id=x",
-            f"{API}/call/echo/{'0' * 32}", f"{API}/user/../info", f"{API}/login_check", "/monitoring", "/monitoring/summary", f"{API}/deep_link?session_hash=x", f"{API}/proxy=http://x/")] + \
-            [("HEAD", "/config"), ("HEAD", f"{API}/info"), ("HEAD", f"{API}/file={path}"), ("OPTIONS", "/config")] + \
-            [("POST", f"{API}/{t}") for t in ("queue/join", "call/echo", "call/v2/echo", "run/echo", "api/echo", "run/fast", "upload", "component_server", "call/echo/", "run/echo/")]:
+    gets = ["/config", "//config", "/./config", "/%63onfig", "/config/", "/config?x=1", "/x/../config", "/config%2f", "/config;x",
+            f"{API}/info", f"{API}//info", f"{API}/./info", f"{API}/info/", "/gradio_ap%69/info", f"{API}/info?all_endpoints=true",
+            f"{API}/openapi.json", f"{API}/file={path}", f"{API}/file/{path}", f"{API}/queue/data?session_hash=x",
+            f"{API}/queue/status", f"{API}/upload_progress?upload_id=x", f"{API}/call/echo/{'0' * 32}", f"{API}/user/../info",
+            f"{API}/login_check", "/monitoring", "/monitoring/summary", f"{API}/deep_link?session_hash=x", f"{API}/proxy=http://x/"]
+    posts = ["queue/join", "call/echo", "call/v2/echo", "run/echo", "api/echo", "run/fast", "upload", "component_server", "call/echo/",
+             "run/echo/"]
+    others = [("HEAD", "/config"), ("HEAD", f"{API}/info"), ("HEAD", f"{API}/file={path}"), ("OPTIONS", "/config")]
+    for method, target in [("GET", t) for t in gets] + others + [("POST", f"{API}/{t}") for t in posts]:
         body = b'{"data": ["x"], "fn_index": 0, "session_hash": "x"}' if method == "POST" else b""
         lines = ["Content-Type: application/json", f"Content-Length: {len(body)}"] if body else []
         replies, _ = raw(AUTH, head(method, target, "Connection: close", *lines) + body, method=method)
