@@ -1,0 +1,193 @@
+/* How the ball looks: an SVG, and around it the halo that moves with a voice. It knows states and levels, nothing of questions.
+ *
+ *   the 8 in front --roll(1)--> the window in front, dark --answer(text)--> the die has come up --sink()--> dark --roll(0)--> the 8 */
+import { fit } from "./fit.js";
+
+const R = 180, WINDOW = 122;                 /* radii of the ball and of its window, in the units of the drawing */
+const SIDE = 206, TALL = SIDE * 0.866;       /* the die's face */
+const FONT = `"Avenir Next", "Segoe UI", "Helvetica Neue", Inter, Cantarell, "Noto Sans", "DejaVu Sans", sans-serif`;
+
+function s(tag, attrs = {}, ...children) {
+    const el = document.createElementNS("http://www.w3.org/2000/svg", tag);
+    for (const [key, value] of Object.entries(attrs)) el.setAttribute(key, value);
+    el.append(...children);
+    return el;
+}
+
+function shade(id, at, ...stops) {
+    return s("radialGradient", { id, ...at }, ...stops.map(([offset, color, opacity = 1]) => s("stop", { offset, "stop-color": color, "stop-opacity": opacity })));
+}
+
+function drawing() {
+    const half = SIDE / 2, top = -TALL / 3;
+    const face = `M${-half} ${top}L${half} ${top}L0 ${top + TALL}Z`;
+    const side = (x, y, k) => `${x * k} ${y * k}`;
+    /* Three narrow facets around the face: the edges of a twenty-sided die, seen through ink. */
+    const facets = [[-half, top, half, top], [half, top, 0, top + TALL], [0, top + TALL, -half, top]]
+        .map(([a, b, c, d], i) => s("path", { d: `M${a} ${b}L${c} ${d}L${side(c, d, 1.13)}L${side(a, b, 1.13)}Z`, class: `facet facet-${i}` }));
+    const words = s("g", { class: "words" });
+    const die = s("g", { class: "die" }, s("g", { class: "bob" }, ...facets, s("path", { d: face, class: "face", fill: "url(#b-face)" }), words));
+    const bubbles = [[-52, 3.2], [-14, 2.2], [23, 4], [48, 2.6], [66, 1.8]].map(([x, r], i) => s("circle", { cx: x, cy: 96, r, class: `bubble bubble-${i}` }));
+    const eight = s("g", { class: "eight" },
+        s("circle", { r: 82, fill: "url(#b-disc)" }), s("circle", { r: 82, class: "disc-edge" }),
+        s("circle", { cy: -23.5, r: 19.5, class: "figure" }), s("circle", { cy: 24.5, r: 25, class: "figure" }));
+    const pane = s("g", { class: "pane" },
+        s("circle", { r: WINDOW, fill: "url(#b-bezel)" }), s("circle", { r: WINDOW - 1, class: "bezel-edge" }),
+        s("g", { "clip-path": "url(#b-clip)" }, s("circle", { r: WINDOW - 9, fill: "url(#b-ink)" }), ...bubbles, die, s("circle", { r: WINDOW - 9, fill: "url(#b-deep)" })),
+        s("circle", { r: WINDOW - 9, class: "pane-edge" }),
+        s("path", { d: "M-92 -50A105 105 0 0 1 -14 -104A150 150 0 0 0 -92 -50Z", class: "glint" }));
+    const svg = s("svg", { viewBox: "-200 -200 400 400", class: "drawing", "aria-hidden": "true", focusable: "false" },
+        s("defs", {},
+            shade("b-body", { cx: "36%", cy: "26%", r: "78%" }, [0, "#4d4a63"], [0.18, "#2b2938"], [0.48, "#14131b"], [0.8, "#08080c"], [1, "#030305"]),
+            shade("b-rim", { cx: "50%", cy: "44%", r: "56%" }, [0.82, "#8fa2ff", 0], [0.95, "#8fa2ff", 0.16], [1, "#b9c4ff", 0.5]),
+            shade("b-disc", { cx: "42%", cy: "34%", r: "75%" }, [0, "#ffffff"], [0.6, "#f1eee6"], [1, "#c9c4b6"]),
+            shade("b-bezel", { cx: "50%", cy: "30%", r: "72%" }, [0.6, "#07070b"], [0.88, "#1a1a24"], [1, "#3a3950"]),
+            shade("b-ink", { cx: "50%", cy: "42%", r: "62%" }, [0, "#16246b"], [0.55, "#0b1340"], [1, "#03051a"]),
+            shade("b-deep", { cx: "50%", cy: "48%", r: "52%" }, [0.62, "#02030f", 0], [0.86, "#02030f", 0.35], [1, "#02030f", 0.92]),
+            shade("b-face", { cx: "46%", cy: "24%", r: "78%" }, [0, "#3d6bff"], [0.5, "#2450e0"], [1, "#1535a8"]),
+            s("clipPath", { id: "b-clip" }, s("circle", { r: WINDOW - 9 })),
+            s("clipPath", { id: "b-ball" }, s("circle", { r: R })),
+            s("filter", { id: "b-soft", x: "-50%", y: "-50%", width: "200%", height: "200%" }, s("feGaussianBlur", { stdDeviation: 9 })),
+            s("filter", { id: "b-softer", x: "-50%", y: "-50%", width: "200%", height: "200%" }, s("feGaussianBlur", { stdDeviation: 2.6 }))),
+        s("circle", { r: R, fill: "url(#b-body)" }),
+        s("g", { "clip-path": "url(#b-ball)" }, eight, pane),
+        s("circle", { r: R, fill: "url(#b-rim)", class: "rim" }),
+        s("g", { "clip-path": "url(#b-ball)" },
+            s("ellipse", { cx: -62, cy: -128, rx: 76, ry: 34, transform: "rotate(-28 -62 -128)", filter: "url(#b-soft)", class: "gloss" }),
+            s("ellipse", { cx: -80, cy: -121, rx: 20, ry: 8, transform: "rotate(-36 -80 -121)", filter: "url(#b-softer)", class: "spark" }),
+            s("ellipse", { cx: 40, cy: 168, rx: 92, ry: 20, filter: "url(#b-soft)", class: "bounce" })));
+    return { svg, eight, pane, words };
+}
+
+const calm = matchMedia("(prefers-reduced-motion: reduce)");
+const ease = (p) => (p < 0.5 ? 4 * p * p * p : 1 - (2 - 2 * p) ** 3 / 2);
+
+export class Look {
+    constructor(stage) {
+        this.stage = stage;
+        const { svg, eight, pane, words } = drawing();
+        Object.assign(this, { eight, pane, words, side: 0, level: 0, heard: 0, phase: 0 });
+        this.halo = document.createElement("canvas");
+        this.halo.className = "halo";
+        this.halo.setAttribute("aria-hidden", "true");
+        this.svg = svg;
+        this.pen = document.createElement("canvas").getContext("2d");
+        this.show(0);
+    }
+
+    /* Turned by p of the way from the 8 to the window: both are painted on the sphere, about a quarter of it apart. */
+    show(p) {
+        this.side = p;
+        const put = (el, turn) => {
+            const a = turn * 1.75, y = Math.sin(a) * R, squash = Math.cos(a);
+            el.setAttribute("transform", `translate(0 ${y.toFixed(2)}) scale(${(0.86 + 0.14 * Math.max(0, squash)).toFixed(4)} ${Math.max(0.001, squash).toFixed(4)})`);
+            el.setAttribute("opacity", calm.matches ? Math.max(0, 1 - 2 * Math.abs(turn)) : squash > 0.02 ? 1 : 0);
+        };
+        if (calm.matches) {
+            for (const [el, turn] of [[this.eight, p], [this.pane, 1 - p]]) {
+                el.setAttribute("transform", "");
+                el.setAttribute("opacity", (1 - turn).toFixed(3));
+            }
+            return;
+        }
+        put(this.eight, -p);
+        put(this.pane, 1 - p);
+    }
+
+    roll(to) {
+        if (this.rolling === to) return;
+        this.rolling = to;
+        const from = this.side, began = performance.now(), took = calm.matches ? 250 : 750;
+        const step = (now) => {
+            if (this.rolling !== to) return;
+            const p = Math.min(1, Math.max(0, (now - began) / took));
+            this.show(from + (to - from) * ease(p));
+            if (p < 1) requestAnimationFrame(step);
+        };
+        requestAnimationFrame(step);
+    }
+
+    state(name) {
+        this.stage.dataset.state = name;
+        this.wake();
+    }
+
+    /* The die comes up with its text. -> the size of its letters, in pixels of the screen */
+    answer(text) {
+        const rtl = /[\u0590-\u08ff]/.test(text), loud = text.length <= 70 && !rtl ? text.toUpperCase() : text;
+        this.pen.font = `600 100px ${FONT}`;
+        const fitted = fit(loud, (t) => this.pen.measureText(t).width / 100, { width: SIDE, height: TALL, most: 38, leading: 1.16, pad: 3 });
+        const top = -TALL / 3;
+        this.words.replaceChildren(...fitted.lines.map(({ text: line, y }) => {
+            const el = s("text", { x: 0, y: (top + y).toFixed(2), "font-size": fitted.size, "text-anchor": "middle", dy: "0.35em" });
+            if (rtl) el.setAttribute("direction", "rtl");
+            el.textContent = line;
+            return el;
+        }));
+        this.roll(1);
+        this.stage.classList.add("up");
+        const scale = this.svg.getBoundingClientRect().width / 400;
+        return fitted.size * scale;
+    }
+
+    sink() {
+        this.stage.classList.remove("up");
+    }
+
+    /* How loud it is now, 0 to 1: the microphone's or the voice's. */
+    hear(level) {
+        this.heard = Math.max(this.heard, Math.min(1, level));
+        this.wake();
+    }
+
+    wake() {
+        if (this.frame) return;
+        this.frame = requestAnimationFrame((t) => this.draw(t));
+    }
+
+    draw(now) {
+        this.frame = 0;
+        const dt = Math.min(0.05, (now - (this.last ?? now)) / 1000), state = this.stage.dataset.state;
+        this.last = now;
+        this.level += (this.heard - this.level) * (this.heard > this.level ? 0.45 : 0.09);
+        this.heard *= 0.8;
+        const busy = ["listening", "thinking", "speaking"].includes(state);
+        this.shown = (this.shown ?? 0) + ((busy ? 1 : 0) - (this.shown ?? 0)) * Math.min(1, dt * 6 + 0.02);
+        this.phase += dt * (state === "thinking" ? 2.4 : 0.9 + this.level * 2);
+        this.paint();
+        if (busy || this.shown > 0.01 || this.level > 0.01) this.wake();
+        else this.last = undefined;
+    }
+
+    paint() {
+        const { halo } = this, dots = Math.min(2, devicePixelRatio || 1), wide = Math.round(halo.clientWidth * dots);
+        if (!wide) return;
+        if (halo.width !== wide) halo.width = halo.height = wide;
+        const g = halo.getContext("2d"), c = wide / 2, ball = wide * 0.5 * (R / 200) / 1.5;
+        g.clearRect(0, 0, wide, wide);
+        if (this.shown < 0.01) return;
+        const style = getComputedStyle(this.stage), hue = style.getPropertyValue("--voice").trim() || "#6f8cff";
+        const loud = this.level, swing = calm.matches ? 0 : 1;
+        const glow = g.createRadialGradient(c, c, ball * 0.9, c, c, ball * (1.16 + 0.3 * loud));
+        g.globalAlpha = this.shown * (0.25 + 0.4 * loud);
+        glow.addColorStop(0, hue);
+        glow.addColorStop(1, `${hue}00`); /* "transparent" is a black that darkens the way there */
+        g.fillStyle = glow;
+        g.fillRect(0, 0, wide, wide);
+        g.strokeStyle = hue;
+        for (let ring = 0; ring < 3; ring++) {
+            const far = ball * (1.035 + ring * 0.028 + loud * (0.03 + ring * 0.05));
+            g.globalAlpha = this.shown * (0.9 - ring * 0.28) * (0.35 + 0.65 * Math.min(1, loud * 1.6 + (ring ? 0 : 0.3)));
+            g.lineWidth = dots * (2.4 - ring * 0.6);
+            g.beginPath();
+            for (let i = 0; i <= 180; i++) {
+                const a = i / 180 * Math.PI * 2;
+                const wave = Math.sin(a * 3 + this.phase * 2 + ring) * 0.5 + Math.sin(a * 5 - this.phase * 3.1 + ring * 2) * 0.3 + Math.sin(a * 9 + this.phase * 4.3) * 0.2;
+                const r = far + swing * wave * ball * (0.004 + loud * 0.045);
+                g.lineTo(c + Math.cos(a) * r, c + Math.sin(a) * r);
+            }
+            g.stroke();
+        }
+        g.globalAlpha = 1;
+    }
+}
