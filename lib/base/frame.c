@@ -39,8 +39,6 @@ static m8_status look_ahead(struct frame_reader *r, bool *end, m8_error *err)
     return st;
 }
 
-static m8_status cut_off(m8_error *err) { return m8_fail(err, M8_E_FORMAT, "the connection was cut inside of a frame"); }
-
 m8_status m8__frame_body(struct frame_reader *r, void *to, size_t n, m8_error *err)
 {
     while (n) {
@@ -57,7 +55,7 @@ m8_status m8__frame_body(struct frame_reader *r, void *to, size_t n, m8_error *e
             st = look_ahead(r, &end, err);
         }
         if (st) return st;
-        if (end) return cut_off(err);
+        if (end) return m8_fail(err, M8_E_CANCELLED, "the other side has closed inside of a frame");
         if (to) to = (char *)to + k;
         n -= k;
     }

@@ -45,7 +45,7 @@ struct frame_reader {
 };
 m8_status m8__frame_reader_init(struct frame_reader *r, int fd, m8_error *err);
 void m8__frame_reader_finish(struct frame_reader *r);
-/* returns M8_OK, M8_E_CANCELLED (the other side has closed, between two frames), M8_E_FORMAT, M8_E_IO. */
+/* Both return M8_OK, M8_E_CANCELLED (the other side has closed, or died), M8_E_FORMAT, M8_E_IO. */
 m8_status m8__frame_head(struct frame_reader *r, struct frame_head *h, m8_error *err);
 /* The next n bytes of the body; to NULL: passes over them. */
 m8_status m8__frame_body(struct frame_reader *r, void *to, size_t n, m8_error *err);

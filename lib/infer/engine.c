@@ -23,7 +23,7 @@ m8_model *m8__model_new(const m8_open_opts *opts)
 {
     m8_model *m = m8_calloc(1, sizeof *m);
     if (!m) return NULL;
-    pthread_mutex_init(&m->turn, NULL);
+    m8__turns_init(&m->turns);
     m->precision = opts->precision;
     m->kernels = m8__kernels_get(m8__cpu_flags());
     return m;
@@ -55,7 +55,7 @@ void m8_close(m8_model *m)
     nn_held_free(&m->held);
     m8_pool_free(m->pool);
     m8__weights_close(m->weights);
-    pthread_mutex_destroy(&m->turn);
+    m8__turns_finish(&m->turns);
     m8_free(m);
 }
 

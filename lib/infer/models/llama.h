@@ -51,9 +51,10 @@ typedef int (*llama_pick)(void *user, float *logits, const int *ids, int n, int 
 struct llama_call {
     llama_pick pick;
     void *user;
+    m8_cancel *cancel; /* or NULL */
     int *ids;        /* [cap] the context: the prompt, then what is generated; owned by the caller, room for max_new more */
     int n_prompt, max_new;
-    /* after every new token, on the caller's thread: not M8_OK ends the call */
+    /* after every new token, on the caller's thread: not M8_OK ends the call; none after cancel */
     m8_status (*token)(void *user, int id);
     int n, n_kept;   /* out: length of the context at the end; how many were found in the cache */
     bool unkept;     /* out: there was no memory to keep the context */
@@ -64,8 +65,8 @@ void m8__batch_close(m8_model *model);
 void m8__batch_forget(m8_model *model); /* all kept contexts that no call stands on */
 m8_status m8__batch_run(m8_model *model, struct llama_call *call, m8_error *err);
 /* Log-probabilities of n_texts continuations of a prompt: ids of text i are texts[i][0 .. n[i]); scores: their sums. */
-m8_status m8__batch_score(m8_model *model, const int *prompt, int n_prompt, int *const *texts, const int *n, int n_texts, float *scores,
-                          m8_error *err);
+m8_status m8__batch_score(m8_model *model, const int *prompt, int n_prompt, int *const *texts, const int *n, int n_texts,
+                          m8_cancel *cancel, float *scores, m8_error *err);
 
 m8_status m8__llama_chat(m8_model *model, const m8_message *messages, size_t n, const char *prompt, const m8_chat_opts *opts,
                          m8_text_sink out, m8_usage *usage, m8_error *err);

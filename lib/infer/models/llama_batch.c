@@ -6,6 +6,10 @@
  * next tokens, and tells the others; between passes it hands its own tokens on. When its call ends the next caller leads. So there is no
  * thread of our own, and a call costs nothing when none is in flight.
  *
+ * Who waits for his next token comes first, with one row; new prompts share what is left, few rows when somebody waits, so that a long
+ * prompt does not hold up the others. A call that is cancelled leaves at once, unless its rows are in the pass that runs: then a pass of
+ * many rows (or of this call alone) is broken off between two operations, and done again without it.
+ *
  * Cells of the cache are given out in units of 16 (a panel). When a call ends, its context is kept: a later call that begins with the
  * same ids sees the kept cells and computes only the rest. A kept context may itself stand on an earlier one (its parent). */
 #include "llama.h"
@@ -15,6 +19,7 @@
 #define UNIT PANEL
 #define MAX_KEPT 16
 #define MAX_ROWS 512 /* of one pass */
+#define FEW_ROWS 128 /* of one while calls wait for their next token; and no pass as small as that is broken off */
 #define LOGIT_ROWS 64
 
 struct kept {
@@ -31,12 +36,15 @@ struct kept {
 struct seq {
     struct seq *next;
     struct llama_call *call;
+    struct llama_batch *b;
+    m8_watch watch;
+    bool in_pass; /* its rows are being computed */
     int n, done; /* ids so far; of them, in the cache */
     struct kept *parent;
     nn_span span[4];
     int n_spans;
     int unit, n_units;
-    bool ended, cancelled;
+    bool ended, cancelled, told; /* cancelled: by its sink or its token; told: by the token */
     m8_status status;
     double joined;
 };
@@ -50,6 +58,7 @@ struct llama_batch {
     int n_kept, n_units;
     unsigned char *taken; /* [n_units] */
     uint64_t clock;
+    atomic_bool interrupt; /* of the pass that runs */
 };
 
 m8_status m8__batch_open(m8_model *model, m8_error *err)
@@ -159,6 +168,7 @@ static m8_status find_room(struct llama_batch *b, struct seq *s, int n_prompt, i
         while (s->unit < 0 && forget_oldest(b));
         if (s->unit >= 0) break;
         if (s->parent) continue; /* what it stands on may be what is in the way */
+        if (s->cancelled) return M8_E_CANCELLED;
         if (!b->seqs && !b->led) return m8_fail(err, M8_E_LIMIT, "%d tokens: more than the cache of %d holds", n_prompt + max_new, b->n_units * UNIT);
         pthread_cond_wait(&b->news, &b->lock);
     }
@@ -227,62 +237,113 @@ static struct llama_rows rows_of(struct seq *s, int most)
 
 #define MAX_SEQS 64
 
+struct pass {
+    struct seq *in[MAX_SEQS];
+    struct llama_rows rows[MAX_SEQS];
+    int n, n_rows;
+};
+
+static void add_to_pass(struct pass *p, struct seq *s, int most)
+{
+    p->in[p->n] = s;
+    p->rows[p->n] = rows_of(s, most);
+    p->n_rows += p->rows[p->n++].n;
+    s->in_pass = true;
+}
+
+/* Under the lock: whose rows, and how many, the next pass has. */
+static void gather(struct llama_batch *b, struct pass *p)
+{
+    int n_new = 0;
+    *p = (struct pass){ .n = 0 };
+    for (struct seq *s = b->seqs; s; s = s->next) {
+        if (s->cancelled) s->ended = true;
+        if (s->ended) continue;
+        if (s->n - s->done > 1) n_new++;
+        else if (p->n < MAX_SEQS) add_to_pass(p, s, 1);
+    }
+    int left = (p->n ? FEW_ROWS : MAX_ROWS) - p->n;
+    for (struct seq *s = b->seqs; s && p->n < MAX_SEQS && left > 0; s = s->next) {
+        if (s->ended || s->in_pass) continue;
+        int before = p->n_rows;
+        add_to_pass(p, s, (left + n_new - 1) / n_new);
+        left -= p->n_rows - before;
+        n_new--;
+    }
+}
+
+/* All rows of a pass, and the next token of each sequence that has its logits now: -2, none; -1, the end. */
+static m8_status compute(struct llama *m, struct pass *p, int *next)
+{
+    nn_reset(&m->run);
+    nn_t h = m8__llama_forward(m, p->rows, p->n, NULL, NULL);
+    nn_t last = nn_new(&m->run, p->n, m->d); /* the states whose logits are asked for */
+    int n_last = 0, row = 0;
+    for (int i = 0; i < p->n && !m->run.status; i++) {
+        row += p->rows[i].n;
+        next[i] = -2;
+        if (p->rows[i].pos + p->rows[i].n < p->in[i]->n) continue;
+        memcpy(last.d + (size_t)n_last * m->d, h.d + (size_t)(row - 1) * h.ld, (size_t)m->d * sizeof(float));
+        next[i] = n_last++;
+    }
+    nn_t logits = n_last ? m8__llama_logits(m, nn_rows(last, 0, n_last)) : (nn_t){0};
+    for (int i = 0; i < p->n && !m->run.status; i++) {
+        if (next[i] < 0) continue;
+        struct llama_call *c = p->in[i]->call;
+        next[i] = c->pick(c->user, logits.d + (size_t)next[i] * logits.ld, c->ids, p->in[i]->n, c->n_prompt);
+    }
+    return m->run.status;
+}
+
+/* Under the lock: what a pass has given to one of its sequences. */
+static void take_result(struct seq *s, const struct llama_rows *rows, m8_status st, int next)
+{
+    s->in_pass = false;
+    if (st == M8_E_CANCELLED) { /* as if it had not been */
+        s->span[s->n_spans - 1].n -= rows->n;
+        return;
+    }
+    s->done += rows->n;
+    s->status = st;
+    if (st) s->ended = true;
+    if (st || next == -2) return;
+    if (next >= 0 && s->n >= s->call->n_prompt + s->call->max_new) next = -1; /* no room was asked for */
+    if (!s->call->prompt_s) s->call->prompt_s = m8_now_s() - s->joined;
+    if (next < 0) {
+        s->ended = true;
+    } else {
+        s->call->ids[s->n++] = next;
+        if (s->n == s->call->n_prompt + s->call->max_new) s->ended = true;
+    }
+}
+
 /* Called with the lock held; gives it up while computing. */
 static void step(struct llama *m, struct llama_batch *b)
 {
-    struct seq *in[MAX_SEQS];
-    struct llama_rows rows[MAX_SEQS];
-    int n_in = 0, left = MAX_ROWS;
-    for (struct seq *s = b->seqs; s && n_in < MAX_SEQS && left > 0; s = s->next) {
-        if (s->ended) continue;
-        if (s->cancelled) {
-            s->ended = true;
-            continue;
-        }
-        in[n_in] = s;
-        rows[n_in] = rows_of(s, left);
-        left -= rows[n_in++].n;
-    }
-    pthread_mutex_unlock(&b->lock);
+    struct pass p;
     int next[MAX_SEQS];
-    m8_status st = M8_OK;
-    if (n_in) {
-        nn_reset(&m->run);
-        nn_t h = m8__llama_forward(m, rows, n_in, NULL, NULL);
-        nn_t last = nn_new(&m->run, n_in, m->d); /* the states whose logits are asked for */
-        int n_last = 0, row = 0;
-        for (int i = 0; i < n_in && !m->run.status; i++) {
-            row += rows[i].n;
-            next[i] = -2;
-            if (rows[i].pos + rows[i].n < in[i]->n) continue;
-            memcpy(last.d + (size_t)n_last * m->d, h.d + (size_t)(row - 1) * h.ld, (size_t)m->d * sizeof(float));
-            next[i] = n_last++;
-        }
-        nn_t logits = n_last ? m8__llama_logits(m, nn_rows(last, 0, n_last)) : (nn_t){0};
-        st = m->run.status;
-        for (int i = 0; i < n_in && !st; i++) {
-            if (next[i] < 0) continue;
-            struct llama_call *c = in[i]->call;
-            next[i] = c->pick(c->user, logits.d + (size_t)next[i] * logits.ld, c->ids, in[i]->n, c->n_prompt);
-        }
-    }
-    pthread_mutex_lock(&b->lock);
-    for (int i = 0; i < n_in; i++) {
-        struct seq *s = in[i];
-        s->done += rows[i].n;
-        s->status = st;
-        if (st) s->ended = true;
-        if (st || next[i] == -2) continue;
-        if (next[i] >= 0 && s->n >= s->call->n_prompt + s->call->max_new) next[i] = -1; /* no room was asked for */
-        if (!s->call->prompt_s) s->call->prompt_s = m8_now_s() - s->joined;
-        if (next[i] < 0) {
-            s->ended = true;
-        } else {
-            s->call->ids[s->n++] = next[i];
-            if (s->n == s->call->n_prompt + s->call->max_new) s->ended = true;
-        }
+    gather(b, &p);
+    if (p.n) {
+        atomic_store(&b->interrupt, false);
+        pthread_mutex_unlock(&b->lock);
+        m->run.stop = p.n == 1 || p.n_rows > FEW_ROWS ? &b->interrupt : NULL;
+        m8_status st = compute(m, &p, next);
+        m->run.stop = NULL;
+        pthread_mutex_lock(&b->lock);
+        for (int i = 0; i < p.n; i++) take_result(p.in[i], &p.rows[i], st, next[i]);
     }
     pthread_cond_broadcast(&b->news);
+}
+
+/* The token of a call was set. */
+static void told(void *user)
+{
+    struct seq *s = user;
+    pthread_mutex_lock(&s->b->lock);
+    s->cancelled = s->told = true;
+    if (s->in_pass) atomic_store(&s->b->interrupt, true);
+    pthread_cond_broadcast(&s->b->news);
+    pthread_mutex_unlock(&s->b->lock);
 }
 
 static void leave(struct llama_batch *b, struct seq *s)
@@ -296,24 +357,26 @@ m8_status m8__batch_run(m8_model *model, struct llama_call *call, m8_error *err)
 {
     struct llama *m = model->impl;
     struct llama_batch *b = m->batch;
-    struct seq s = { .call = call, .n = call->n_prompt, .joined = m8_now_s() };
+    struct seq s = { .call = call, .b = b, .n = call->n_prompt, .joined = m8_now_s(), .watch = { .fn = told, .user = &s } };
+    m8_cancel_watch(call->cancel, &s.watch);
     pthread_mutex_lock(&b->lock);
     m8_status st = find_room(b, &s, call->n_prompt, call->max_new, call->ids, err);
     if (st) {
         pthread_mutex_unlock(&b->lock);
-        return st;
+        m8_cancel_unwatch(&s.watch);
+        return m8_fail(err, st, "generating: %s", m8_status_text(st));
     }
     call->n_kept = s.done;
     call->prompt_s = 0;
     struct seq **tail = &b->seqs;
     while (*tail) tail = &(*tail)->next;
     *tail = &s;
-    int told = call->n_prompt;
-    while (!s.ended || told < s.n) {
-        if (told < s.n) { /* hand on what is new, outside of the lock */
-            int id = call->ids[told++];
+    int handed = call->n_prompt;
+    while (!(s.ended && handed == s.n) && !(s.cancelled && !s.in_pass)) {
+        if (handed < s.n && !s.cancelled) { /* hand on what is new, outside of the lock */
+            int id = call->ids[handed++];
             pthread_mutex_unlock(&b->lock);
-            if (!s.cancelled) st = call->token(call->user, id);
+            st = call->token(call->user, id);
             pthread_mutex_lock(&b->lock);
             if (st) s.cancelled = true;
         } else if (!b->led) {
@@ -326,10 +389,11 @@ m8_status m8__batch_run(m8_model *model, struct llama_call *call, m8_error *err)
     }
     leave(b, &s);
     call->n = s.n;
-    if (!st) st = s.status;
+    if (!st) st = s.status ? s.status : s.told && !(s.ended && handed == s.n) ? M8_E_CANCELLED : M8_OK;
     keep(b, &s, call->ids);
     pthread_cond_broadcast(&b->news);
     pthread_mutex_unlock(&b->lock);
+    m8_cancel_unwatch(&s.watch);
     return st ? m8_fail(err, st, "generating: %s", m8_status_text(st)) : M8_OK;
 }
 
@@ -438,48 +502,81 @@ static int take_for_texts(struct llama_batch *b, const int *n, int from, int n_t
 #define MOST_TRIES 1000 /* others may push the prompt out again and again before its turn comes */
 #define MOST_ALONE 3
 
-m8_status m8__batch_score(m8_model *model, const int *prompt, int n_prompt, int *const *texts, const int *n, int n_texts, float *scores,
-                          m8_error *err)
+struct scoring {
+    struct llama_batch *b;
+    atomic_bool stop;
+    m8_watch watch;
+};
+
+static void stop_scoring(void *user)
+{
+    struct scoring *w = user;
+    atomic_store(&w->stop, true);
+    pthread_mutex_lock(&w->b->lock);
+    pthread_cond_broadcast(&w->b->news);
+    pthread_mutex_unlock(&w->b->lock);
+}
+
+static m8_status score_behind(m8_model *model, struct scoring *w, struct llama_call *call, struct first_tokens *first, const int *n,
+                              m8_error *err)
 {
     struct llama *m = model->impl;
     struct llama_batch *b = m->batch;
-    for (int i = 0; i < n_texts; i++) {
-        if (n[i] < 1 || n[i] > MAX_ROWS) return m8_fail(err, M8_E_LIMIT, "a text of %d tokens to score", n[i]);
-    }
-    /* the prompt first, as any call; it stays kept, and the texts stand on it */
-    struct first_tokens first = { texts, 0, n_texts, m->n_vocab, scores };
-    struct llama_call call = { .pick = pick_first, .user = &first, .ids = (int *)prompt, .n_prompt = n_prompt };
-    m8_status st = m8__batch_run(model, &call, err);
-    for (int upto, need, tries = 0, alone = 0; first.from < n_texts && !st;) {
-        int from = first.from;
+    int n_texts = first->n_texts, n_prompt = call->n_prompt;
+    m8_status st = m8__batch_run(model, call, err);
+    for (int upto, need, tries = 0, alone = 0; first->from < n_texts && !st;) {
+        int from = first->from;
         struct seq s = {0};
         pthread_mutex_lock(&b->lock);
-        while (b->led) pthread_cond_wait(&b->news, &b->lock);
-        stand_on_kept(b, &s, prompt, n_prompt, 3);
+        while (b->led && !atomic_load(&w->stop)) pthread_cond_wait(&b->news, &b->lock);
+        if (atomic_load(&w->stop)) {
+            pthread_mutex_unlock(&b->lock);
+            return m8_fail(err, M8_E_CANCELLED, "scoring: cancelled");
+        }
+        stand_on_kept(b, &s, call->ids, n_prompt, 3);
         bool kept = s.done == n_prompt, again = false;
         int unit = kept ? take_for_texts(b, n, from, n_texts, &upto, &need) : -1;
         if (unit >= 0) {
             b->led = true;
             pthread_mutex_unlock(&b->lock);
-            st = score_texts(m, &s, n_prompt, texts + from, n + from, upto - from, unit, scores + from);
-            if (st) m8_fail(err, st, "scoring");
+            m->run.stop = &w->stop;
+            st = score_texts(m, &s, n_prompt, first->texts + from, n + from, upto - from, unit, first->scores + from);
+            m->run.stop = NULL;
+            if (st) m8_fail(err, st, "scoring: %s", m8_status_text(st));
             pthread_mutex_lock(&b->lock);
             b->led = false;
             give_units(b, unit, need);
-            first.from = upto;
+            first->from = upto;
         }
         leave_kept(&s);
         pthread_cond_broadcast(&b->news);
         if (unit < 0 && kept && b->seqs) { /* others hold the cells */
             pthread_cond_wait(&b->news, &b->lock);
         } else if (unit < 0) { /* pushed out by others; or it stands on so much that nothing is left */
-            again = ++tries < MOST_TRIES && (alone += kept) < MOST_ALONE && !call.unkept;
-            if (call.unkept) st = m8_fail(err, M8_E_NOMEM, "scoring");
+            again = ++tries < MOST_TRIES && (alone += kept) < MOST_ALONE && !call->unkept;
+            if (call->unkept) st = m8_fail(err, M8_E_NOMEM, "scoring");
             else if (!again) st = m8_fail(err, M8_E_LIMIT, "no room in the cache to score %d texts", n_texts);
             while (again && kept && forget_oldest(b)) {}
         }
         pthread_mutex_unlock(&b->lock);
-        if (again) st = m8__batch_run(model, &call, err);
+        if (again) st = m8__batch_run(model, call, err);
     }
+    return st;
+}
+
+m8_status m8__batch_score(m8_model *model, const int *prompt, int n_prompt, int *const *texts, const int *n, int n_texts, m8_cancel *cancel,
+                          float *scores, m8_error *err)
+{
+    struct llama *m = model->impl;
+    for (int i = 0; i < n_texts; i++) {
+        if (n[i] < 1 || n[i] > MAX_ROWS) return m8_fail(err, M8_E_LIMIT, "a text of %d tokens to score", n[i]);
+    }
+    /* the prompt first, as any call; it stays kept, and the texts stand on it */
+    struct first_tokens first = { texts, 0, n_texts, m->n_vocab, scores };
+    struct llama_call call = { .pick = pick_first, .user = &first, .cancel = cancel, .ids = (int *)prompt, .n_prompt = n_prompt };
+    struct scoring w = { .b = m->batch, .watch = { .fn = stop_scoring, .user = &w } };
+    m8_cancel_watch(cancel, &w.watch);
+    m8_status st = score_behind(model, &w, &call, &first, n, err);
+    m8_cancel_unwatch(&w.watch);
     return st;
 }

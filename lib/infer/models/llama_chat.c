@@ -187,7 +187,8 @@ m8_status m8__llama_chat(m8_model *model, const m8_message *messages, size_t n, 
     if (!st) c.scratch = m8_malloc((size_t)m->n_vocab * 2 * sizeof(float));
     if (!st && !c.scratch) st = m8_fail(err, M8_E_NOMEM, "sampling");
     if (!st) {
-        struct llama_call call = { .pick = pick, .user = &c, .ids = ids.data, .n_prompt = (int)ids.n, .max_new = max_new, .token = token };
+        struct llama_call call = { .pick = pick, .user = &c, .ids = ids.data, .n_prompt = (int)ids.n, .max_new = max_new, .token = token,
+                                   .cancel = opts->cancel };
         m8_error why = {0};
         st = m8__batch_run(model, &call, &why);
         if (c.stopped && st == M8_E_CANCELLED) st = M8_OK;
@@ -224,7 +225,7 @@ m8_status m8__llama_score(m8_model *model, const m8_message *messages, size_t n,
     }
     if (!st) st = check_ids(model, &all, err);
     for (size_t i = 0, at = 0; !st && i < n_texts; at += (size_t)len[i++]) text[i] = all.data + at;
-    if (!st) st = m8__batch_score(model, prompt.data, (int)prompt.n, text, len, (int)n_texts, scores, err);
+    if (!st) st = m8__batch_score(model, prompt.data, (int)prompt.n, text, len, (int)n_texts, opts->cancel, scores, err);
     if (!st && n_tokens) memcpy(n_tokens, len, n_texts * sizeof *len);
     m8_free(text);
     m8_free(len);

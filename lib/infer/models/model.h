@@ -4,8 +4,8 @@
 
 #include "nn/nn.h"
 #include "text/text.h"
+#include "turns.h"
 #include <m8/infer.h>
-#include <pthread.h>
 
 struct m8__family;
 
@@ -18,7 +18,7 @@ struct m8_model {
     nn_held held;       /* packed weights and all else that was loaded */
     int64_t n_params;
     m8__tokenizer *tokenizer; /* NULL for TTS */
-    pthread_mutex_t turn;     /* one step at a time; a family that batches has its own way */
+    struct m8__turns turns;   /* of calls; a family that batches has its own way */
     void *impl;         /* the family's own; freed by its close */
 };
 

@@ -4,6 +4,8 @@
  *   ids  -> text encoder, durations: the whole sentence                          (vits_text.c)
  *        -> flow and generator: window by window, each pushed when it is ready   (vits_sound.c)
  *
+ * Calls beside each other take turns, window by window (turns.h).
+ *
  * The first windows are short, so that the first sound leaves early, and the following ones longer, so that less is computed twice;
  * a window is played while the next is made. The samples are the same however they are cut.
  *
@@ -13,7 +15,7 @@
 #include <math.h>
 #include <stdatomic.h>
 
-enum { FIRST_WINDOW = 16, LONGEST_WINDOW = 64, FLOW_WINDOW = 256 }; /* frames */
+enum { FIRST_WINDOW = 16, LONGEST_WINDOW = 64, FLOW_WINDOW = 256 /* frames */, N_SPARE = sizeof ((struct vits *)0)->spare / sizeof ((struct vits *)0)->spare[0] };
 
 static const float GAIN = 1.6f, KNEE = 0.85f;
 
@@ -84,7 +86,7 @@ static void close_voice(m8_model *m)
     struct vits *v = m->impl;
     if (!v) return;
     m8__phonemizer_close(v->phonemizer);
-    free_run(atomic_exchange(&v->spare, NULL));
+    for (int i = 0; i < N_SPARE; i++) free_run(atomic_exchange(&v->spare[i], NULL));
     m8_free(v);
 }
 
@@ -92,7 +94,8 @@ static void close_voice(m8_model *m)
 nn_run *m8__vits_take_run(m8_model *m, m8_error *err)
 {
     struct vits *v = m->impl;
-    nn_run *r = atomic_exchange(&v->spare, NULL);
+    nn_run *r = NULL;
+    for (int i = 0; i < N_SPARE && !r; i++) r = atomic_exchange(&v->spare[i], NULL);
     if (r) {
         nn_reset(r);
         return r;
@@ -106,7 +109,8 @@ nn_run *m8__vits_take_run(m8_model *m, m8_error *err)
 void m8__vits_return_run(m8_model *m, nn_run *r)
 {
     struct vits *v = m->impl;
-    free_run(atomic_exchange(&v->spare, r));
+    for (int i = 0; i < N_SPARE && r; i++) r = atomic_exchange(&v->spare[i], r);
+    free_run(r);
 }
 
 /* ---- speak */
@@ -142,15 +146,19 @@ static void extend(nn_run *r, const struct vits *v, const struct vits_plan *plan
     z->n = upto;
 }
 
-static m8_status say(nn_run *r, const struct vits *v, const m8__sentence *s, float length_scale, const struct vits_noise *noise,
+static m8_status say(struct m8__taker *turn, nn_run *r, const struct vits *v, const m8__sentence *s, float length_scale, const struct vits_noise *noise,
                      const float *speaker, m8_pcm_sink out, m8_error *err)
 {
     struct vits_plan plan;
     nn_reset(r);
-    m8_status st = m8__vits_plan(r, v, s->ids, (int)s->n_ids, length_scale, noise, speaker, &plan);
+    m8_status st = m8__turn_take(turn);
+    if (st) return m8_fail(err, st, "speaking: %s", m8_status_text(st));
+    st = m8__vits_plan(r, v, s->ids, (int)s->n_ids, length_scale, noise, speaker, &plan);
     struct latents z = { .z = st ? (nn_t){ 0 } : nn_new(r, plan.n_frames, v->latent) };
     m8_arena_mark mark = m8_arena_here(r->arena);
     for (int from = 0, n = FIRST_WINDOW; !st && from < plan.n_frames; from += n) {
+        if (from) st = m8__turn_take(turn); /* the first window has the plan's */
+        if (st) break;
         if (from) n = 2 * n < LONGEST_WINDOW ? 2 * n : LONGEST_WINDOW;
         if (n > plan.n_frames - from) n = plan.n_frames - from;
         int first, end;
@@ -160,13 +168,15 @@ static m8_status say(nn_run *r, const struct vits *v, const m8__sentence *s, flo
         st = r->status;
         if (!st) {
             level(sound.d, n * v->hop);
+            m8__turn_give(turn); /* the sink may take its time */
             st = out.push(out.user, sound.d, (size_t)n * (size_t)v->hop);
             if (st) return st;
         }
         m8_arena_back(r->arena, mark);
     }
+    m8__turn_give(turn);
     if (!st) st = r->status;
-    return st ? m8_fail(err, st, "speaking") : M8_OK;
+    return st ? m8_fail(err, st, "speaking: %s", m8_status_text(st)) : M8_OK;
 }
 
 static m8_status read_opts(const struct vits *v, const m8_speak_opts *o, float *length_scale, struct vits_noise *noise,
@@ -195,13 +205,18 @@ static m8_status speak(m8_model *m, const char *text, const m8_speak_opts *opts,
     if (!st) st = m8__phonemize(v->phonemizer, text, &sentences, &n, err);
     if (!st && n == 0) st = m8_fail(err, M8_E_ARG, "there is nothing to say in the text");
     if (st) return st;
+    struct m8__taker turn;
+    m8__taker_init(&turn, &m->turns, opts->cancel);
     nn_run *r = m8__vits_take_run(m, err);
     if (!r) st = M8_E_NOMEM;
+    else r->stop = &turn.stop;
     for (size_t i = 0; !st && i < n; i++) {
         noise.seed = opts->seed * 0x9E3779B97F4A7C15u + i;
-        st = say(r, v, &sentences[i], length_scale, &noise, speaker, out, err);
+        st = say(&turn, r, v, &sentences[i], length_scale, &noise, speaker, out, err);
     }
+    if (r) r->stop = NULL;
     if (r) m8__vits_return_run(m, r);
+    m8__taker_finish(&turn);
     m8__sentences_free(sentences, n);
     return st;
 }

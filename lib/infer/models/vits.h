@@ -73,7 +73,7 @@ struct vits {
     float noise_scale, length_scale, noise_w;
     m8__phonemizer *phonemizer;
     /* working memory kept warm for the next call; taken by exchange, so calls in flight have their own */
-    _Atomic(nn_run *) spare;
+    _Atomic(nn_run *) spare[4];
 };
 
 /* One sentence on its way. Noise comes from the seed, or (verify) from outside. */

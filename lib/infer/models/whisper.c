@@ -251,7 +251,7 @@ static m8_status open_model(m8_model *m, nn_load *l, m8_error *err)
     load_suppress(w, l);
     load_align(w, l);
     if (l->status) return l->status;
-    st = nn_run_init(&w->run, m->pool, err);
+    for (int i = 0; i < MOST_TURNS && !st; i++) st = nn_run_init(&w->run[i], m->pool, err);
     if (!st) st = m8__tokenizer_open(&m->tokenizer, l->w, err);
     if (st) return st;
     m8__ids ids = {0};
@@ -267,7 +267,7 @@ static void close_model(m8_model *m)
     struct whisper *w = m->impl;
     if (!w) return;
     nn_mel_free(w->mel);
-    nn_run_finish(&w->run);
+    for (int i = 0; i < MOST_TURNS; i++) nn_run_finish(&w->run[i]);
     m8_free(w);
     m->impl = NULL;
 }

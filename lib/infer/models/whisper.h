@@ -38,7 +38,7 @@ struct whisper {
     int *suppress, n_suppress;                /* ids never written */
     int (*align)[2], n_align;                 /* [layer, head] whose cross-attention follows the sound */
     nn_mel *mel;
-    nn_run run;                               /* of the call that has its turn */
+    nn_run run[MOST_TURNS];                   /* of the calls that have a turn */
 };
 
 /* ---- the model: forward passes */
@@ -100,7 +100,7 @@ struct whisper_found {
 };
 /* The tokens that the prompt of a task consists of, from <|startofprev|> on; out has room for n_ctx. Returns how many; *sot: where <|sot|> is. */
 int whisper_prompt(const struct whisper *w, const struct whisper_task *task, int *out, int *sot);
-m8_status whisper_search(const m8_model *m, struct whisper_cache *c, const struct whisper_task *task, struct whisper_found *out);
+m8_status whisper_search(const m8_model *m, nn_run *r, struct whisper_cache *c, const struct whisper_task *task, struct whisper_found *out);
 /* Probabilities of the languages [n_languages]. */
 m8_status whisper_languages(const struct whisper *w, nn_run *r, struct whisper_cache *c, float *probs);
 
@@ -120,8 +120,8 @@ struct whisper_word {
     int n_tokens;
 };
 /* Words of text tokens [n] (no timestamps), timed by the cross-attention over the first n_positions; in the arena. *median_s: the usual length. */
-m8_status whisper_align(const m8_model *m, struct whisper_cache *c, int language, bool translate, const int *tokens, int n, int n_positions,
-                        struct whisper_word **words, int *n_words, double *median_s);
+m8_status whisper_align(const m8_model *m, nn_run *r, struct whisper_cache *c, int language, bool translate, const int *tokens, int n,
+                        int n_positions, struct whisper_word **words, int *n_words, double *median_s);
 
 /* ---- the class's functions that live in other files */
 m8_status whisper_transcribe(m8_model *m, const float *samples, size_t n, const m8_transcribe_opts *opts, m8_segment_sink out,

@@ -284,10 +284,9 @@ static struct hyp choose(struct search *s, bool *ended)
     return s->done[best];
 }
 
-m8_status whisper_search(const m8_model *m, struct whisper_cache *c, const struct whisper_task *task, struct whisper_found *out)
+m8_status whisper_search(const m8_model *m, nn_run *r, struct whisper_cache *c, const struct whisper_task *task, struct whisper_found *out)
 {
     struct whisper *w = m->impl;
-    nn_run *r = &w->run;
     struct search *s = nn_take(r, sizeof *s);
     if (!s) return r->status;
     *s = (struct search){ .w = w, .task = task, .r = r, .cache = c };

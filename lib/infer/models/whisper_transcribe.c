@@ -18,11 +18,14 @@
 #define UNSURE_LOGPROB -0.6f  /* below: a thinned window is heard again as a whole */
 #define MARGIN 64             /* positions behind the sound that are encoded one by one */
 #define STRIDE 3              /* of those behind them */
+#define MEL_FRAMES 1000
 
 
 struct session {
     m8_model *m;
     struct whisper *w;
+    struct m8__taker turn;
+    nn_run *r;              /* that of the turn */
     const m8_transcribe_opts *opts;
     m8_segment_sink out;
     m8_transcribe_info info;
@@ -85,7 +88,7 @@ static struct whisper_view view_for(const struct session *s, int n_frames)
 static nn_t window_mel(struct session *s, int seek, int n_frames, int positions, float after)
 {
     int n_mels = s->w->n_mels, rows = 2 * positions;
-    nn_t x = nn_new(&s->w->run, rows, n_mels);
+    nn_t x = nn_new(s->r, rows, n_mels);
     if (!x.d) return x;
     memcpy(x.d, s->mel + (size_t)seek * n_mels, (size_t)n_frames * n_mels * sizeof(float));
     nn_mel_normalise(x.d, (size_t)n_frames * n_mels, s->mel_max);
@@ -95,7 +98,7 @@ static nn_t window_mel(struct session *s, int seek, int n_frames, int positions,
 
 static void encode(struct session *s, struct window *win, struct whisper_view view)
 {
-    nn_run *r = &s->w->run;
+    nn_run *r = s->r;
     double t0 = m8_now_s();
     nn_reset(r);
     nn_t sound = whisper_encode(s->w, r, window_mel(s, win->seek, win->n_frames, view.exact, 0), view, NULL);
@@ -106,7 +109,7 @@ static void encode(struct session *s, struct window *win, struct whisper_view vi
 static m8_status find_language(struct session *s, struct whisper_cache *c)
 {
     float probs[128];
-    m8_status st = whisper_languages(s->w, &s->w->run, c, probs);
+    m8_status st = whisper_languages(s->w, s->r, c, probs);
     if (st) return st;
     s->language = nn_argmax(probs, s->w->n_languages);
     s->info.language_prob = probs[s->language];
@@ -118,12 +121,12 @@ static m8_status find_language(struct session *s, struct whisper_cache *c)
 static m8_status find_language_exactly(struct session *s)
 {
     struct whisper *w = s->w;
-    nn_reset(&w->run);
+    nn_reset(s->r);
     int n = s->n_frames + 2 < WHISPER_FRAMES ? s->n_frames + 2 : WHISPER_FRAMES;
     float silence = -10;
     nn_mel_normalise(&silence, 1, s->mel_max);
-    nn_t sound = whisper_encode(w, &w->run, window_mel(s, 0, n, WHISPER_POSITIONS, silence), whole, NULL);
-    struct whisper_cache c = whisper_cache_new(w, &w->run, sound, whole);
+    nn_t sound = whisper_encode(w, s->r, window_mel(s, 0, n, WHISPER_POSITIONS, silence), whole, NULL);
+    struct whisper_cache c = whisper_cache_new(w, s->r, sound, whole);
     return find_language(s, &c);
 }
 
@@ -143,7 +146,7 @@ static m8_status search(struct session *s, struct window *win, float temperature
         .seed = o->seed * 1000003u + (uint64_t)win->seek * 7 + (uint64_t)(temperature * 10 + 0.5f),
     };
     if (!s->text.data) task.prompt = NULL;
-    m8_status st = whisper_search(s->m, &win->cache, &task, &win->found);
+    m8_status st = whisper_search(s->m, s->r, &win->cache, &task, &win->found);
     s->info.decode_s += m8_now_s() - t0;
     return st;
 }
@@ -151,7 +154,7 @@ static m8_status search(struct session *s, struct window *win, float temperature
 /* Encode and decode one window; what was found lies in the arena until the next. */
 static m8_status hear(struct session *s, struct window *win)
 {
-    nn_run *r = &s->w->run;
+    nn_run *r = s->r;
     bool exact = s->opts->full_window || s->m->precision == M8_F32;
     m8_status st = M8_OK;
     if (s->language < 0 && exact) st = find_language_exactly(s);
@@ -236,12 +239,12 @@ static m8_status push(struct session *s, const struct window *win, const struct 
     return s->out.push(s->out.user, &segment);
 }
 
-/* One window, pushed; *next: frames to go on. The sink is called within the turn, for what it sees lies in the run: it may not hear on this
- * model itself. */
+/* One window, pushed; *next: frames to go on. The sink is called within the turn, for what it sees lies in the run: it should not take
+ * long, nor hear on this model itself. */
 static m8_status one_window(struct session *s, int seek, int *next)
 {
     struct window win = { .seek = seek, .n_frames = s->n_frames - seek < WHISPER_FRAMES ? s->n_frames - seek : WHISPER_FRAMES };
-    nn_run *r = &s->w->run;
+    nn_run *r = s->r;
     *next = win.n_frames;
     size_t from = (size_t)seek * NN_MEL_HOP, len = (size_t)win.n_frames * NN_MEL_HOP;
     if (!s->opts->no_gate && !has_sound(s->samples + from, from + len < s->n ? len : s->n - from)) return M8_OK;
@@ -297,7 +300,7 @@ static void trim_words(struct session *s, struct piece *p, double median_s)
 
 static m8_status time_words(struct session *s, struct window *win, struct piece *p, int n)
 {
-    nn_run *r = &s->w->run;
+    nn_run *r = s->r;
     int *text = nn_take(r, (size_t)(win->found.n + 1) * sizeof *text), n_text = 0, n_found, at = 0;
     if (!text) return r->status;
     for (int i = 0; i < n; i++) {
@@ -307,7 +310,7 @@ static m8_status time_words(struct session *s, struct window *win, struct piece 
     }
     struct whisper_word *found;
     double median_s = 0;
-    m8_status st = whisper_align(s->m, &win->cache, s->language, s->opts->translate, text, n_text, win->n_frames / 2, &found, &n_found, &median_s);
+    m8_status st = whisper_align(s->m, s->r, &win->cache, s->language, s->opts->translate, text, n_text, win->n_frames / 2, &found, &n_found, &median_s);
     if (st) return st;
     double offset_s = win->seek * 0.01;
     for (int i = 0; i < n; i++) {
@@ -368,7 +371,12 @@ static m8_status make_mel(struct session *s)
     s->mel = m8_malloc((size_t)(s->n_frames + 2) * s->w->n_mels * sizeof *s->mel);
     if (!s->mel) return M8_E_NOMEM;
     s->mel_max = -10; /* 30 s of silence are thought behind the sound */
-    m8_status st = nn_mel_log(s->w->mel, s->m->pool, s->mel, &s->mel_max, s->samples, s->n, 0, s->n_frames + 2);
+    m8_status st = M8_OK;
+    for (int from = 0, all = s->n_frames + 2, n; from < all && !st; from += n) { /* ten seconds at a time, so that it can be cancelled */
+        n = all - from < MEL_FRAMES ? all - from : MEL_FRAMES;
+        st = nn_mel_log(s->w->mel, s->m->pool, s->mel + (size_t)from * s->w->n_mels, &s->mel_max, s->samples, s->n, from, n);
+        if (!st && atomic_load(&s->turn.stop)) st = M8_E_CANCELLED;
+    }
     s->info.mel_s = m8_now_s() - t0;
     return st;
 }
@@ -377,22 +385,28 @@ m8_status whisper_transcribe(m8_model *m, const float *samples, size_t n, const 
                              m8_transcribe_info *info, m8_error *err)
 {
     struct session s = { .m = m, .w = m->impl, .opts = opts, .out = out, .err = err, .samples = samples, .n = n };
-    m8_status st = M8_OK;
     if (opts->beam_size < 0 || opts->beam_size > WHISPER_MOST_BEAMS)
         return m8_fail(err, M8_E_ARG, "%d beams: expected 0 to %d", opts->beam_size, WHISPER_MOST_BEAMS);
     if (n > (size_t)NN_MEL_HOP * 10000000) return m8_fail(err, M8_E_LIMIT, "more than a day of sound");
-    st = choose_language(&s);
+    m8__taker_init(&s.turn, &m->turns, opts->cancel);
+    m8_status st = choose_language(&s);
     s.n_frames = (int)(n / NN_MEL_HOP);
     if (!st && s.n_frames && (opts->no_gate || has_sound(samples, n))) {
         st = first_prompt(&s);
         if (!st) st = make_mel(&s);
         for (int seek = 0, next; seek < s.n_frames && !st; seek += next > 0 ? next : WHISPER_FRAMES) {
-            pthread_mutex_lock(&m->turn); /* so that a long recording lets others in between its windows */
+            next = 0;
+            st = m8__turn_take(&s.turn); /* so that a long recording lets others in between its windows */
+            if (st) break;
+            s.r = &s.w->run[s.turn.turn];
+            s.r->stop = &s.turn.stop;
             st = one_window(&s, seek, &next);
-            nn_reset(&s.w->run);
-            pthread_mutex_unlock(&m->turn);
+            s.r->stop = NULL;
+            nn_reset(s.r);
+            m8__turn_give(&s.turn);
         }
     }
+    m8__taker_finish(&s.turn);
     m8_free(s.mel);
     m8__ids_finish(&s.text);
     if (info) *info = s.info;

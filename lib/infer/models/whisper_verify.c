@@ -10,6 +10,7 @@ struct check {
     const json_t *rows, *facts; /* row numbers; this model's part of expected.json */
     void (*report)(void *user, const char *tensor, double max_diff, double tolerance);
     void *user;
+    nn_run *r;
     float *scratch;             /* [n_vocab] */
 };
 
@@ -49,7 +50,7 @@ static m8_status compare_logits(struct check *c, const struct way *way, const st
                                 const int *tokens, int n)
 {
     struct whisper *w = c->m->impl;
-    nn_run *r = &w->run;
+    nn_run *r = c->r;
     char name[64];
     snprintf(name, sizeof name, "%s.top5.ids", way->name);
     const m8__tensor *ids = m8__weights_find(c->expected, name);
@@ -109,7 +110,7 @@ static m8_status compare_way(struct check *c, const struct way *way, struct whis
     if (!st) st = prompt.status;
     struct whisper_task task = { .prompt = prompt.data, .n_prompt = (int)prompt.n, .timestamps = way->timestamps, .beam_size = way->beam_size };
     struct whisper_found found;
-    if (!st) st = whisper_search(c->m, cache, &task, &found);
+    if (!st) st = whisper_search(c->m, c->r, cache, &task, &found);
     if (!st) {
         int want[448], n = (int)t->n, wrong = 0;
         memcpy(want, t->data, (size_t)n * sizeof *want);
@@ -130,7 +131,7 @@ static m8_status compare_languages(struct check *c, struct whisper_cache *cache)
     const m8__tensor *t = m8__weights_find(c->expected, "lang.probs");
     if (!t || !w->multilingual || t->n != w->n_languages) return M8_OK;
     float probs[128];
-    m8_status st = whisper_languages(w, &w->run, cache, probs);
+    m8_status st = whisper_languages(w, c->r, cache, probs);
     if (st) return st;
     m8__dequant(c->scratch, t, 0, 1);
     const json_t *order = json_object_get(c->facts, "language_order"); /* which is not that of the ids */
@@ -147,7 +148,7 @@ static m8_status compare_languages(struct check *c, struct whisper_cache *cache)
 static m8_status compare_all(struct check *c, const m8__tensor *mel)
 {
     struct whisper *w = c->m->impl;
-    nn_run *r = &w->run;
+    nn_run *r = c->r;
     nn_reset(r);
     c->scratch = nn_take(r, (size_t)(w->n_vocab > w->d ? w->n_vocab : w->d) * sizeof(float));
     float *bands = nn_take(r, (size_t)mel->n * sizeof *bands);
@@ -209,10 +210,14 @@ m8_status whisper_verify(m8_model *m, const m8__weights *expected,
     if (!st) {
         struct check c = { .m = m, .expected = expected, .rows = json_object_get(all, "rows"), .facts = facts_of(w, all), .report = report,
                            .user = user };
-        pthread_mutex_lock(&m->turn);
-        st = compare_all(&c, input);
-        nn_reset(&w->run);
-        pthread_mutex_unlock(&m->turn);
+        struct m8__taker k;
+        m8__taker_init(&k, &m->turns, NULL);
+        st = m8__turn_take(&k);
+        c.r = st ? NULL : &w->run[k.turn];
+        if (!st) st = compare_all(&c, input);
+        if (c.r) nn_reset(c.r);
+        m8__turn_give(&k);
+        m8__taker_finish(&k);
         if (st) m8_fail(err, st, "verifying");
     }
     json_decref(all);

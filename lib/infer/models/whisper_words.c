@@ -207,11 +207,10 @@ static void token_probs(const struct whisper *w, nn_run *r, nn_t x, const int *t
     }
 }
 
-m8_status whisper_align(const m8_model *m, struct whisper_cache *c, int language, bool translate, const int *tokens, int n, int n_positions,
-                        struct whisper_word **words, int *n_words, double *median_s)
+m8_status whisper_align(const m8_model *m, nn_run *r, struct whisper_cache *c, int language, bool translate, const int *tokens, int n,
+                        int n_positions, struct whisper_word **words, int *n_words, double *median_s)
 {
     struct whisper *w = m->impl;
-    nn_run *r = &w->run;
     *n_words = 0;
     *words = NULL;
     *median_s = 0;

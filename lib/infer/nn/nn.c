@@ -23,6 +23,7 @@ void nn_reset(nn_run *r)
 
 void *nn_take(nn_run *r, size_t bytes)
 {
+    if (!r->status && r->stop && atomic_load_explicit(r->stop, memory_order_relaxed)) r->status = M8_E_CANCELLED;
     void *p = r->status ? NULL : m8_arena_raw(r->arena, bytes);
     if (!p && !r->status) r->status = M8_E_NOMEM;
     return p;

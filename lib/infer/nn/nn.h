@@ -7,6 +7,7 @@
 #include "kernels/kernels.h"
 #include "weights/weights.h"
 #include <m8/infer.h>
+#include <stdatomic.h>
 
 typedef struct nn_t {
     float *d;  /* row i, channel c at d[i * ld + c] */
@@ -19,6 +20,7 @@ typedef struct nn_run {
     m8_pool *pool;
     const struct m8__kernels *k;
     m8_status status;
+    const atomic_bool *stop; /* when it becomes true the next word fails with M8_E_CANCELLED; NULL: never */
 } nn_run;
 
 m8_status nn_run_init(nn_run *r, m8_pool *pool, m8_error *err);

@@ -513,9 +513,14 @@ static void test_torture(void **state)
     print_message("%d sites\n", torture(open_and_ask, NULL));
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
     char dir[200];
+    if (argc == 3 && !strcmp(argv[1], "write")) { /* a model for other tests */
+        snprintf(path, sizeof path, "%s", argv[2]);
+        write_model(&(struct lie){ .ctx = 2048 });
+        return 0;
+    }
     snprintf(dir, sizeof dir, "%s/llama-hostile-XXXXXX", getenv("TMPDIR") ? getenv("TMPDIR") : "/tmp");
     if (!mkdtemp(dir)) return 1;
     snprintf(path, sizeof path, "%s/model.gguf", dir);
