@@ -50,6 +50,18 @@ m8_status m8_out_number(m8_call *c, int i, double x) { return give(c, i, m8__num
 m8_status m8_out_bool(m8_call *c, int i, bool x) { return give(c, i, json_boolean(x), false); }
 m8_status m8_out_null(m8_call *c, int i) { return give(c, i, json_null(), false); }
 
+/* ---- for the events of the library's own ---------------------------------------------------------------------------------- */
+
+m8_event *m8__call_event(const m8_call *c) { return c->event; }
+const json_t *m8__call_in(const m8_call *c, int i) { return i >= 0 ? json_array_get(c->in, (size_t)i) : NULL; }
+const json_t *m8__call_out(const m8_call *c, int i) { return i >= 0 && (size_t)i < c->event->n_out ? c->out[i].value : NULL; }
+
+m8_status m8__call_set(m8_call *c, int i, json_t *value)
+{
+    const char *type = json_string_value(json_object_get(value, "__type__"));
+    return give(c, i, value, type && !strcmp(type, "update"));
+}
+
 /* JSON of the app's own: what is none is its mistake. */
 static m8_status parse(m8_call *c, const char *text, json_t **out)
 {

@@ -24,11 +24,10 @@ struct m8__run;
 
 /* A class of components: a struct of functions and what the recorded table (components/defaults.json, built in) says of it. */
 struct m8__component {
-    const char *type;      /* "textbox": Gradio's type on the wire */
-    const char *class_name; /* "Textbox": in the API info */
-    bool layout;           /* a container: no value, children */
-    bool form_field;       /* wrapped in a form with its neighbours */
-    bool skip_api;
+    const char *type;  /* "textbox": Gradio's type on the wire, and its key in the table */
+    const char *of;    /* a class of its own with the type of another one (ClearButton: "button"): that one's row; else NULL */
+    bool layout;       /* a container: no value, children */
+    bool form_field;   /* wrapped in a form with its neighbours */
     /* From the wire to the handler: check *value (owned; may be replaced). Files: m8__file_in(). NULL: any JSON.
      * M8_E_USER: a text for the visitor (a value out of range, a choice that is none); M8_E_ARG: the client's fault, HTTP 422. */
     m8_status (*preprocess)(const m8_block *b, json_t **value, struct m8__session *s, m8_error *err);
@@ -37,6 +36,7 @@ struct m8__component {
     /* Schemas that depend on properties (choices, slider range, file_count), new; NULL: the table's. */
     json_t *(*api_info)(const m8_block *b, bool as_output);
     json_t *(*example)(const m8_block *b); /* example_inputs, likewise */
+    const char *cleared; /* what a clear button sets, JSON; NULL: null */
 };
 extern const struct m8__component *const m8__components[]; /* NULL-terminated; components.c */
 
@@ -47,8 +47,14 @@ struct m8_block {
     m8_block *parent;
     m8_block **children;
     size_t n_children;
-    json_t *props;  /* as in the config; "value" is the initial one on the wire, without URLs of files */
+    json_t *props;  /* as in the config, and nulls that config.c leaves out; "value" is the initial one on the wire (of a State: the one that
+                     * each session begins with), without URLs of files */
+    char *initial_file; /* path of a file that becomes "value", see m8__initial_files() */
     bool skip_api;
+    bool optional;      /* of m8_api: null is a value */
+    bool rendered;      /* in app->blocks; what goes into an Interface is so only when its page is made */
+    m8_block *older;    /* of all blocks, the one made before */
+    struct m8__examples *examples; /* of a dataset */
     m8_block *clears[16];
     double time_to_live_s; /* of a State */
 };
@@ -68,12 +74,12 @@ struct m8_event {
     m8_block **in, **out;
     size_t n_in, n_out;
     char **params;          /* [n_in] names for the API */
-    json_t **defaults;      /* [n_in] of m8_api; else NULL: the components' values */
-    json_t *api_types_in, *api_types_out; /* of m8_api: lists of {label, parameter_name, type, python_type}; else NULL */
+    json_t **defaults;      /* [n_in] of m8_api, each NULL where the caller must say; else NULL: the components' values */
     m8_event_opts opts;     /* its strings and lists are owned by the event; in, out, params there are not used */
     char *api_name;
     m8_event *after;        /* then, success, failure */
     bool only_success, only_failure;
+    bool from_on;           /* made by gr.on in the original, whatever the number of its triggers */
     bool queue, internal_js; /* internal_js: opts.js belongs to Interface or a clear button: our page knows what it does */
     struct m8__group *group; /* concurrency; set by the queue when mounted */
     struct m8__plan *plan;   /* what the queue knows of it; owned by the queue */
@@ -88,8 +94,11 @@ struct m8_blocks {
     m8_error err;
     m8_blocks_opts opts; /* strings owned */
     bool interface;      /* mode */
-    m8_block **blocks;   /* by order of id; [0] is not always the root: see Interface */
+    m8_block **blocks;   /* in the order of the config: by id, but for an Interface, whose inputs and outputs are older than its page. Without the root */
     size_t n_blocks;
+    m8_block *made;      /* the youngest of all */
+    m8_block *open;      /* container that is being filled; those within it have been closed: their fields are wrapped in forms */
+    bool finished;
     m8_block *root;
     int next_id;
     m8_event **events;   /* by id */
@@ -115,8 +124,12 @@ m8_block *m8__block_new(m8_block *parent, const struct m8__component *type); /* 
 void m8__props_text(m8_block *b, const char *key, const char *value); /* NULL: left out */
 void m8__props_set(m8_block *b, const char *key, json_t *value);      /* taken; NULL is a failure of memory */
 m8_status m8__app_fail(m8_blocks *app, m8_status st, const char *fmt, ...) M8_PRINTF(3, 4);
+m8_block *m8__block_find(m8_blocks *app, int id); /* NULL: none, or the root */
 const struct m8__component *m8__component_find(const char *type);
-const json_t *m8__component_defaults(const char *type); /* its object in the table: props, api_info, example_inputs, events */
+json_t *m8__component_defaults(const struct m8__component *type); /* its object in the table: props, api_info, example_inputs, events; borrowed while an app lives */
+json_t *m8__block_api_info(const m8_block *b, bool as_output); /* new */
+json_t *m8__block_example(const m8_block *b);                  /* new */
+const char *m8__trigger_name(m8_trigger t);
 m8_event *m8__event_new(m8_blocks *app, m8_fn fn, const m8_event_opts *opts, const char *default_name);
 m8_event *m8__event_named(m8_blocks *app, const char *api_name, size_t n); /* without a slash; NULL: none */
 /* The tree, events, opts, app->config, the struct itself. m8_blocks_free() is in launch.c: it closes what runs and what is served before this. */
@@ -131,9 +144,18 @@ m8_status m8__openapi_text(m8_blocks *app, m8_buf *out, m8_error *err);
 void m8__config_free(struct m8__config *c);
 json_t *m8__auth_config(m8_blocks *app, const char *root); /* of the page of somebody who is not logged in */
 
+/** Files to begin with become values of their blocks: the cache must be open. Done once, by the first text that is asked for. */
+m8_status m8__initial_files(m8_blocks *app, m8_error *err);
+
 /* components/: checks a value, see struct m8__component. *value is owned by the caller. */
 m8_status m8__preprocess(const m8_block *b, json_t **value, struct m8__session *s, m8_error *err);
 m8_status m8__postprocess(const m8_block *b, json_t **value, m8_error *err);
+
+/* What examples.c and interface.c need of a call (out.c). */
+m8_event *m8__call_event(const m8_call *c);
+const json_t *m8__call_in(const m8_call *c, int i);  /* the i-th input, checked; borrowed; NULL: no such */
+const json_t *m8__call_out(const m8_call *c, int i); /* the i-th output as written so far; borrowed; NULL: not written */
+m8_status m8__call_set(m8_call *c, int i, json_t *value); /* write the i-th output; value is taken */
 
 /* ---- what runs ------------------------------------------------------------------------------------------------------ */
 

@@ -14,8 +14,10 @@ MAY = {
     "lib/infer/text": (r"base|infer", r"jansson\.h|pcre2\.h|utf8proc\.h|espeak-ng/.*"),
     "lib/http": (r"base|http", r"openssl/.*|arpa/inet\.h|netinet/\w+\.h"),
     "lib/hub": (r"base|hub", r"jansson\.h|curl/.*|openssl/.*|zip\.h"),
+    "lib/ui": (r"base|audio|http|ui", r"jansson\.h"),
     "app": (r".*", r"jansson\.h"),
     "examples": (r".*", r"$^"),
+    "examples/lab": (r".*", r"zlib\.h"),
 }
 SYSTEM = (
     r"(assert|ctype|errno|fcntl|fenv|float|inttypes|limits|locale|malloc|math|poll|pthread|sched|setjmp|signal|stdalign|stdarg|stdatomic|"
@@ -56,5 +58,5 @@ def check(folder):
         print(f"ok {folder} includes only what it may ({files} files)")
 
 
-for one in ("include/m8", "lib/base", "lib/http", "lib/audio", "lib/infer", "lib/hub", "app", "examples"):
+for one in ("include/m8", "lib/base", "lib/http", "lib/audio", "lib/infer", "lib/hub", "lib/ui", "app", "examples"):
     check(one)
