@@ -47,8 +47,8 @@ start LAB
 start AUTH --auth admin:secret --auth-message 'Say the word'
 start IFACE --app iface
 start FULL --app full
-PYTHONPATH=$here python3 -c 'import kit
-for base in (kit.LAB, kit.AUTH, kit.IFACE, kit.FULL): kit.wait(base, 40)' 2>/dev/null || {
+PYTHONPATH=$here python3 -B -c 'import kit
+for name in ("LAB", "AUTH", "IFACE", "FULL"): kit.wait(name)' 2>/dev/null || {
     tail -n 5 "$logs"/* >&2
     echo 'not ok clients/start: the server does not answer'
     exit 0
@@ -61,8 +61,8 @@ for script; do
     python_client) "$cache/python/bin/python" "$here/$script.py" ${ONLY:+"$ONLY"} ;;
     js_client | frontend) node "$here/$script.mjs" ${ONLY:+"$ONLY"} ;;
     curl) sh "$here/curl.sh" ${ONLY:+"$ONLY"} ;;
-    soak) python3 "$here/soak.py" "${SOAK_S:-60}" ;;
-    *) python3 "$here/$script.py" ${ONLY:+"$ONLY"} ;;
+    soak) python3 -B "$here/soak.py" "${SOAK_S:-60}" ;;
+    *) python3 -B "$here/$script.py" ${ONLY:+"$ONLY"} ;;
     esac </dev/null 2>"$logs/err" || { echo "not ok clients/$script: exit status $?: $(tail -n 1 "$logs/err")"; }
     [ ! -s "$logs/err" ] || [ -z "${MAGIC8_VERBOSE-}" ] || tail -n 20 "$logs/err" >&2
     echo "$script: $(($(date +%s) - began)) s" >&2
