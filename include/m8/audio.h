@@ -15,7 +15,7 @@ extern "C" {
 M8_API m8_status m8_audio_load(m8_error *err);
 
 typedef struct m8_decode_opts {
-    int rate;     /* Hz of the result; 0: 16000 */
+    int rate;     /* Hz of the result; 0: 16000; negative: the sound's own */
     double max_s; /* longer sound is cut there; 0: 60 */
     m8_cancel *cancel; /* ends the call from another thread; NULL: none */
 } m8_decode_opts;
@@ -49,6 +49,7 @@ typedef struct m8_encode_opts {
     m8_audio_format format;
     int rate;     /* Hz of the samples pushed; required. 8000..48000 */
     int bit_rate; /* bits a second; 0: 64000 */
+    bool fast;    /* AAC: half the work for the same bits, see encode.c; the others: the same */
 } m8_encode_opts;
 
 /** One encoder for one stream of sound, however many pushes it comes in: no gap, no padding at chunk borders. */
@@ -62,6 +63,27 @@ M8_API m8_status m8_encoder_open(m8_encoder **enc, const m8_encode_opts *opts, m
 M8_API m8_status m8_encoder_push(m8_encoder *enc, const float *samples, size_t n, m8_error *err);
 M8_API m8_status m8_encoder_finish(m8_encoder *enc, m8_error *err); /* the last bytes; push no more */
 M8_API void m8_encoder_close(m8_encoder *enc);
+
+/** "mp3", "wav", "ogg", "matroska", "mov", "flac": what m8_audio_decode would take these bytes for; NULL: for none of its formats. Static. */
+M8_API const char *m8_audio_sniff(const void *data, size_t n);
+
+/** MP3 that comes in pieces, cut anywhere: its frames, whole, and its sound, without a gap at the cuts. A decoder's state goes on from piece to piece; where
+ *  another file begins (an Info frame tells it) the silence that its encoder put around it is taken off. Tags and damage are passed over. */
+typedef struct m8_mp3 m8_mp3;
+typedef struct m8_mp3_opts {
+    m8_bytes_sink frames; /* push NULL: not wanted. Frames of sound as they came, those of one m8_mp3_push at once */
+    m8_pcm_sink sound;    /* mono, at the first frame's rate, see m8_mp3_rate() */
+    /** Decode whole files elsewhere (m8_audio_worker_decode); NULL: here, as it comes. */
+    m8_status (*decode)(void *user, m8_pcm *out, const void *data, size_t n, int rate, m8_error *err);
+    void *user;
+} m8_mp3_opts;
+M8_API m8_status m8_mp3_open(m8_mp3 **out, const m8_mp3_opts *opts, m8_error *err);
+/** returns M8_OK, a sink's status, M8_E_FORMAT (what should be sound cannot be decoded; what follows may), M8_E_UNSUPPORTED, M8_E_NOMEM. */
+M8_API m8_status m8_mp3_push(m8_mp3 *m, const void *data, size_t n, m8_error *err);
+M8_API int m8_mp3_rate(const m8_mp3 *m);    /* Hz; 0: no frame has come */
+M8_API int m8_mp3_n_files(const m8_mp3 *m); /* Info frames so far */
+M8_API void m8_mp3_close(m8_mp3 *m);
+
 M8_API const char *m8_audio_mime(m8_audio_format format);                    /* "audio/mpeg" */
 M8_API bool m8_audio_format_of(m8_audio_format *out, const char *file_name); /* by its ending; false: none known */
 

@@ -37,7 +37,8 @@ struct decoding {
     AVFrame *frame;
     int stream;
     m8__resampler *res; /* NULL before the first frame */
-    int rate_in, rate_out, n_rates;
+    int rate_in, rate_out /* 0: the first frame's */, n_rates;
+    double max_s;
     size_t max_samples;
     float *mono; /* one frame */
     size_t mono_cap;
@@ -105,7 +106,7 @@ static m8_status keep(void *user, const float *samples, size_t n)
 
 static bool full(const struct decoding *d)
 {
-    return d->out->n_samples >= d->max_samples;
+    return d->rate_out && d->out->n_samples >= d->max_samples;
 }
 
 static m8_status end_rate(struct decoding *d, m8_error *err)
@@ -114,6 +115,12 @@ static m8_status end_rate(struct decoding *d, m8_error *err)
     m8__resampler_free(d->res);
     d->res = NULL;
     return st;
+}
+
+static void set_rate(struct decoding *d, int rate)
+{
+    d->rate_out = d->out->rate = rate;
+    d->max_samples = (size_t)ceil(d->max_s * rate);
 }
 
 static m8_status take_frame(struct decoding *d, m8_error *err)
@@ -125,6 +132,7 @@ static m8_status take_frame(struct decoding *d, m8_error *err)
         return m8_fail(err, M8_E_FORMAT, "expected a rate of %d to %d Hz, it has %d", RATE_LOW, RATE_HIGH, f->sample_rate);
     if (channels < 1 || channels > MAX_CHANNELS) return m8_fail(err, M8_E_FORMAT, "%d channels", channels);
     m8_status st = M8_OK;
+    if (!d->rate_out) set_rate(d, f->sample_rate);
     if (f->sample_rate != d->rate_in) { /* also in the middle of a stream */
         if (d->n_rates++ == MAX_RATES) return m8_fail(err, M8_E_FORMAT, "the rate changes more than %d times", MAX_RATES);
         st = end_rate(d, err);
@@ -212,7 +220,7 @@ static m8_status decode_all(struct decoding *d, m8_error *err)
         if (!last || last == M8_E_FORMAT) last = end_rate(d, NULL);
         if (last) return m8_fail(err, last, "decode failed");
     }
-    bool enough = d->out->n_samples >= (damaged ? (size_t)d->rate_out : 1);
+    bool enough = d->out->n_samples && d->out->n_samples >= (damaged ? (size_t)d->rate_out : 1);
     if (!enough) return m8_fail(err, M8_E_FORMAT, "no sound in it");
     if (st && err) *err = (m8_error){0}; /* the sound ends at the damage */
     return M8_OK;
@@ -224,7 +232,7 @@ m8_status m8_audio_decode(m8_pcm *out, const void *data, size_t n, const m8_deco
     int rate = opts && opts->rate ? opts->rate : 16000;
     double max_s = opts && opts->max_s != 0 ? opts->max_s : 60;
     if (!data || !n) return m8_fail(err, M8_E_ARG, "no sound was given");
-    if (rate < RATE_LOW || rate > RATE_HIGH) return m8_fail(err, M8_E_ARG, "a rate of %d Hz", rate);
+    if (rate > 0 && (rate < RATE_LOW || rate > RATE_HIGH)) return m8_fail(err, M8_E_ARG, "a rate of %d Hz", rate);
     if (!(max_s > 0)) return m8_fail(err, M8_E_ARG, "a limit of %g s", max_s);
     max_s = fmin(max_s, MAX_HOURS * 3600.0);
 
@@ -233,8 +241,8 @@ m8_status m8_audio_decode(m8_pcm *out, const void *data, size_t n, const m8_deco
     if (!format) return m8_fail(err, M8_E_FORMAT, "not wav, ogg, webm, mp4, mp3 or flac");
     struct m8__source src = {.data = (const uint8_t *)data + skip, .n = n - skip};
     src.budget = (uint64_t)src.n * BUDGET_TIMES + BUDGET_MORE;
-    struct decoding d = {.rate_out = rate, .max_samples = (size_t)ceil(max_s * rate), .out = out, .cancel = opts ? opts->cancel : NULL};
-    out->rate = rate;
+    struct decoding d = {.max_s = max_s, .out = out, .cancel = opts ? opts->cancel : NULL};
+    if (rate > 0) set_rate(&d, rate);
     m8_error why = {0};
     m8_status st = m8__ffmpeg(&d.ff, &why);
     if (!st) st = m8__source_open(&src, d.ff, format, &d.fmt, &why);

@@ -7,6 +7,9 @@
 /** FFmpeg's name of the format, told by the first bytes; NULL: none of ours. *skip: where the sound begins, past ID3 tags. */
 const char *m8__sniff(const uint8_t *p, size_t n, size_t *skip);
 
+/** Length of the MPEG layer III frame whose header is at p, and what it holds; 0: there is none. */
+size_t m8__mp3_frame(const uint8_t *p, size_t n, int *rate_hz, int *n_samples, int *n_channels);
+
 /** The bytes as FFmpeg reads them: in memory, with a budget, so that a file which makes a demuxer read in circles ends. */
 struct m8__source {
     const uint8_t *data;

@@ -18,21 +18,25 @@ struct option {
     const char *name, *value;
 };
 
-/* The muxers are told to leave out whatever needs seeking or tags: an mp3 begins with its first frame of sound. LAME without
+/* AAC's fast coder takes 2.5 instead of 5.0 ms of a core for a second of speech at 22,050 Hz and 64 kbit/s (3.0 instead of 6.0 at 44,100). It follows the
+ * waveform more closely (46 instead of 35 dB) where the slow one, which looks for the best place of each bit by a model of the ear, would keep more of the
+ * highest band at low rates. LAME's levels 7 to 9 take the same time.
+ * The muxers are told to leave out whatever needs seeking or tags: an mp3 begins with its first frame of sound. LAME without
  * the bit reservoir makes every frame stand alone: the first leaves at once, and a player may enter anywhere. */
 static const struct format {
     const char *mime, *endings[3], *codec, *muxer;
     int most_bits; /* a second, of one channel; 0: the codec itself takes the nearest rate that it has */
     struct option codec_opts[4], muxer_opts[4];
+    struct option fast; /* for m8_encode_opts.fast, over codec_opts */
 } formats[] = {
     [M8_MP3] = {"audio/mpeg", {".mp3"}, "libmp3lame", "mp3", 0,
                 {{"reservoir", "0"}, {"compression_level", "7"}},
-                {{"write_xing", "0"}, {"id3v2_version", "0"}, {"write_id3v1", "0"}}},
-    [M8_AAC] = {"audio/aac", {".aac", ".adts"}, "aac", "adts", 0, {{0}}, {{0}}},
+                {{"write_xing", "0"}, {"id3v2_version", "0"}, {"write_id3v1", "0"}}, {0}},
+    [M8_AAC] = {"audio/aac", {".aac", ".adts"}, "aac", "adts", 0, {{0}}, {{0}}, {"aac_coder", "fast"}},
     [M8_OPUS] = {"audio/ogg", {".opus", ".ogg"}, "libopus", "ogg", 256000,
                  {{"application", "audio"}, {"frame_duration", "20"}},
-                 {{"page_duration", "100000"}}},
-    [M8_WAV] = {"audio/wav", {".wav"}, NULL, NULL, 0, {{0}}, {{0}}},
+                 {{"page_duration", "100000"}}, {0}},
+    [M8_WAV] = {"audio/wav", {".wav"}, NULL, NULL, 0, {{0}}, {{0}}, {0}},
 };
 
 struct m8_encoder {
@@ -126,6 +130,7 @@ static m8_status open_codec(m8_encoder *e, const m8_encode_opts *o, m8_error *er
         if (*f == AV_SAMPLE_FMT_FLTP) c->sample_fmt = *f; /* with one channel the two are the same */
     ff->av_channel_layout_default(&c->ch_layout, 1);
     AVDictionary *opts = dict(e, e->format->codec_opts);
+    if (o->fast && e->format->fast.name) ff->av_dict_set(&opts, e->format->fast.name, e->format->fast.value, 0);
     int code = ff->avcodec_open2(c, codec, &opts);
     ff->av_dict_free(&opts);
     if (code < 0) return av_status(e, code, err);

@@ -1,5 +1,6 @@
 /* Which of the few formats some bytes are: told by the bytes alone, before FFmpeg sees any of them. */
 #include "decode.h"
+#include <m8/audio.h>
 
 #include <string.h>
 
@@ -23,8 +24,7 @@ static size_t skip_id3(const uint8_t *p, size_t n)
     return off;
 }
 
-/* Length of the MPEG layer III frame whose header is at p, 0: there is none. */
-static size_t mp3_frame(const uint8_t *p, size_t n)
+size_t m8__mp3_frame(const uint8_t *p, size_t n, int *rate_hz, int *n_samples, int *n_channels)
 {
     static const uint16_t kbits[2][16] = {{0, 8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160, 0},
                                           {0, 32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320, 0}};
@@ -34,7 +34,16 @@ static size_t mp3_frame(const uint8_t *p, size_t n)
     int rate = p[2] >> 2 & 3, v1 = version == 3;
     if (version == 1 || rate == 3 || !kbits[v1][p[2] >> 4]) return 0;
     int hz = rates[rate] >> (v1 ? 0 : version == 2 ? 1 : 2);
+    *rate_hz = hz;
+    *n_samples = v1 ? 1152 : 576;
+    *n_channels = p[3] >> 6 == 3 ? 1 : 2;
     return (size_t)((v1 ? 144000 : 72000) * kbits[v1][p[2] >> 4] / hz + (p[2] >> 1 & 1));
+}
+
+static size_t mp3_frame(const uint8_t *p, size_t n)
+{
+    int rate, samples, channels;
+    return m8__mp3_frame(p, n, &rate, &samples, &channels);
 }
 
 /* An mp3 may begin in the middle of a frame (cut from a stream), so look some way in; two headers in a row, or one frame
@@ -65,4 +74,10 @@ const char *m8__sniff(const uint8_t *p, size_t n, size_t *skip)
     if (AT(4, "ftyp") || AT(4, "moov") || AT(4, "mdat") || AT(4, "styp") || AT(4, "wide") || AT(4, "free") || AT(4, "skip"))
         return "mov";
     return is_mp3(p, n) ? "mp3" : NULL;
+}
+
+const char *m8_audio_sniff(const void *data, size_t n)
+{
+    size_t skip;
+    return n ? m8__sniff(data, n, &skip) : NULL;
 }
