@@ -357,9 +357,11 @@ typedef struct m8_launch_opts {
     const m8_http_opts *http;        /* m8_launch: everything else of the server; NULL: defaults */
     const char *mount;               /* m8_blocks_mount: path under which the app lies: "/app"; NULL: "" */
     const char *auth;                /* "user:password" a line; NULL: no login */
-    bool (*auth_fn)(void *user, const char *name, const char *password);
+    bool (*auth_fn)(void *user, const char *name, const char *password); /* instead of a list; on the loop, so quick */
     void *auth_user;
     const char *auth_message;
+    const char *const *open_paths;   /* [n_open_paths] paths of the server's other routes that need no login: "/health" */
+    size_t n_open_paths;
     int default_concurrency_limit;   /* 0: 1; -1: none */
     int max_size;                    /* waiting events of the queue; 0: 1000; -1: none */
     int max_threads;                 /* 0: 40 */

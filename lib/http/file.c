@@ -85,7 +85,7 @@ void m8_http_file(m8_http_req *r, int fd, const char *mime, bool attachment, con
     if (kind > 0) snprintf(text, sizeof text, "bytes %llu-%llu/%llu", (unsigned long long)first, (unsigned long long)last, (unsigned long long)size);
     else snprintf(text, sizeof text, "bytes */%llu", (unsigned long long)size);
     if (kind) m8_http_set(r, "Content-Range", text);
-    if (kind < 0) m8_http_refuse(r, 416, "The file has no such range");
+    if (kind < 0) m8_http_refuse(r, 416, "Requested Range Not Satisfiable");
     else if (old) m8_http_reply(r, 304, NULL, "", 0);
     else {
         m8__reply_file(r, kind ? 206 : 200, mime, fd, kind ? first : 0, kind ? last - first + 1 : size);

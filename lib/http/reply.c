@@ -20,7 +20,7 @@ const char *m8__reason(int status)
         { 415, "Unsupported Media Type" }, { 416, "Range Not Satisfiable" }, { 417, "Expectation Failed" }, { 421, "Misdirected Request" },
         { 422, "Unprocessable Content" }, { 429, "Too Many Requests" }, { 431, "Request Header Fields Too Large" },
         { 500, "Internal Server Error" }, { 501, "Not Implemented" }, { 502, "Bad Gateway" }, { 503, "Service Unavailable" },
-        { 504, "Gateway Timeout" },
+        { 504, "Gateway Timeout" }, { 507, "Insufficient Storage" },
     };
     for (size_t i = 0; i < sizeof all / sizeof *all; i++)
         if (all[i].status == status) return all[i].text;

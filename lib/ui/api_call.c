@@ -140,6 +140,7 @@ static bool join(m8_blocks *app, m8_http_req *r, m8_event *e, const json_t *body
         m8_http_refuse(r, 503, "Too many sessions.");
         return false;
     }
+    if (s) m8__files_user(app, a->hash, m8__auth_user(app, r));
     json_t *in = NULL;
     char *said_no = NULL;
     m8_call *c = NULL;

@@ -55,6 +55,7 @@ static m8_status copy_opts(m8_blocks *app, const m8_launch_opts *opts, m8_error 
     ok &= copy_text(&o->cache_dir);
     if (!copy_list(&o->allowed_paths, o->n_allowed)) ok = false;
     if (!copy_list(&o->blocked_paths, o->n_blocked)) ok = false;
+    if (!copy_list(&o->open_paths, o->n_open_paths)) ok = false;
     return ok ? M8_OK : m8_fail(err, M8_E_NOMEM, "mounting an app");
 }
 
@@ -67,6 +68,7 @@ static void free_opts(m8_launch_opts *o)
     m8_free((char *)o->cache_dir);
     free_list(o->allowed_paths, o->n_allowed);
     free_list(o->blocked_paths, o->n_blocked);
+    free_list(o->open_paths, o->n_open_paths);
     *o = (m8_launch_opts){0};
 }
 

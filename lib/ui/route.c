@@ -19,6 +19,7 @@ m8_status m8__route(m8_blocks *app, m8_route route, m8_error *err)
 const char *m8__root(m8_blocks *app, m8_http_req *r)
 {
     const char *root = m8_http_root(r), *mount = mount_of(app);
+    if (!root) return "";
     if (!*mount) return root;
     size_t n = strlen(root), m = strlen(mount);
     char *whole = m8_http_alloc(r, n + m + 1);

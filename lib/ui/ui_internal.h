@@ -178,12 +178,18 @@ m8_status m8__serve_routes(m8_blocks *app, m8_error *err); /* page, assets, uplo
  *  session has claimed is claimed by the first one; calls without a session claim nothing). Returns the FileData with the real path, checked.
  *  M8_E_ARG: it is none. value is borrowed. Takes app->lock itself. */
 m8_status m8__file_in(m8_blocks *app, struct m8__session *s, const json_t *value, json_t **out, m8_error *err);
-/** A FileData (without url: that is made per request, see m8__add_urls) for a file of the app, copied into the cache unless it lies there. */
+/** The same for every FileData within *value (owned), at any depth: for components that take lists, rows, any JSON. */
+m8_status m8__files_in(m8_blocks *app, struct m8__session *s, json_t **value, m8_error *err);
+/** A FileData (url null: that is made per request, see m8__add_urls) for a file of the app, copied into the cache unless it lies there.
+ *  session_hash: whose it is; "": the first session's that uses it; NULL: the app's own (initial values, examples), for all and for ever.
+ *  M8_E_ARG: such a file may not go out (neither in the working folder, nor in that for temporary files, nor in allowed_paths). */
 m8_status m8__file_out(m8_blocks *app, const char *session_hash, const char *path, json_t **out, m8_error *err);
 m8_status m8__file_bytes(m8_blocks *app, const char *session_hash, const char *name, const void *data, size_t n, json_t **out, m8_error *err);
 /** Set "url" in every FileData within value, at any depth, for a root URL. */
 m8_status m8__add_urls(json_t *value, const char *root);
-void m8__files_forget(m8_blocks *app, const char *session_hash); /* the session has ended: its files may go */
+void m8__files_forget(m8_blocks *app, const char *session_hash); /* the session has ended: its files may go, some minutes later */
+/** With a login: the session is this user's, and so are its files: others get no file of it. Call it where a session is made; user NULL does nothing. */
+void m8__files_user(m8_blocks *app, const char *session_hash, const char *user);
 
 /* stream.c: one run's sound into one component. Threads: push and end from the handler's, everything else from the loop. */
 struct m8__stream;

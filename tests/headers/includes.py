@@ -7,14 +7,14 @@ import re
 ROOT = os.path.normpath(os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", ".."))
 # folder: (our public headers, foreign headers). The longest folder that holds a file rules it.
 MAY = {
-    "include/m8": (r"base", r"$^"),
+    "include/m8": (r"base|http", r"$^"),
     "lib/base": (r"base", r"$^"),
     "lib/audio": (r"base|audio", r"libav(codec|format|util)/.*|libswresample/.*|dlfcn\.h"),
     "lib/infer": (r"base|infer", r"jansson\.h|zlib\.h"),
     "lib/infer/text": (r"base|infer", r"jansson\.h|pcre2\.h|utf8proc\.h|espeak-ng/.*"),
     "lib/http": (r"base|http", r"openssl/.*|arpa/inet\.h|netinet/\w+\.h"),
     "lib/hub": (r"base|hub", r"jansson\.h|curl/.*|openssl/.*|zip\.h"),
-    "lib/ui": (r"base|audio|http|ui", r"jansson\.h"),
+    "lib/ui": (r"base|audio|http|ui", r"jansson\.h|openssl/.*|arpa/inet\.h"),
     "app": (r".*", r"jansson\.h"),
     "examples": (r".*", r"$^"),
     "examples/lab": (r".*", r"zlib\.h"),
