@@ -118,7 +118,7 @@ static void put_output(m8_buf *out, const m8_call *c, const m8_buf *data, bool l
     m8_buf_str(out, "],\"used_cache\":null}");
 }
 
-void m8__say_value(m8_buf *out, m8_call *c, const m8_buf *data, bool last, double took, double mean, const char *changed)
+void m8__write_value(m8_buf *out, m8_call *c, const m8_buf *data, bool last, double took, double mean, const char *changed)
 {
     if (!c->channel) return;
     if (c->channel->kind == M8__DIRECT) {

@@ -141,7 +141,7 @@ m8_status m8__run_say(m8_call *c, bool last)
     e->plan->steps_s += now - c->step;
     if (c->channel && !c->mute) {
         m8__progress_flush(c);
-        m8__say_value(&c->channel->text, c, &c->line, last, now - c->step, e->plan->steps_s / (double)e->plan->n_steps, changed.data ? changed.data : "");
+        m8__write_value(&c->channel->text, c, &c->line, last, now - c->step, e->plan->steps_s / (double)e->plan->n_steps, changed.data ? changed.data : "");
         m8__channel_put(q, c->channel, NULL, 0);
         if (c->kind == M8__DIRECT) c->own.status = 200;
         if (c->kind == M8__DIRECT) m8__run_told(c);

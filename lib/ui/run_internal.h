@@ -241,7 +241,7 @@ void m8__say_progress(m8_buf *out, const m8_call *c, const double *fraction, con
 void m8__say_log(m8_buf *out, const m8_call *c, const char *level, const char *text, const m8_toast_opts *opts, const char *title);
 /* A value in two halves: `data` (made without the lock) goes into the middle. */
 void m8__say_data(m8_buf *out, m8_call *c, bool diff);
-void m8__say_value(m8_buf *out, m8_call *c, const m8_buf *data, bool last, double took, double mean, const char *changed);
+void m8__write_value(m8_buf *out, m8_call *c, const m8_buf *data, bool last, double took, double mean, const char *changed);
 void m8__say_error(m8_buf *out, m8_call *c, m8_status st, const m8_error *err);
 void m8__say_cancelled(m8_buf *out, const m8_call *c);
 void m8__say_lost(m8_buf *out, const char *message, bool unknown); /* unexpected_error */

@@ -8,7 +8,7 @@ const struct m8__component *const m8__components[] = {
     &m8__textbox, &m8__number_type, &m8__slider, &m8__checkbox, &m8__radio, &m8__dropdown, &m8__checkboxgroup,
     &m8__button, &m8__uploadbutton, &m8__downloadbutton, &m8__clear,
     &m8__audio, &m8__image, &m8__video, &m8__file, &m8__gallery,
-    &m8__markdown, &m8__html, &m8__json, &m8__label, &m8__highlightedtext, &m8__code, &m8__dataframe, &m8__chatbot,
+    &m8__markdown, &m8__html, &m8__json_view, &m8__label, &m8__highlightedtext, &m8__code, &m8__dataframe, &m8__chatbot,
     &m8__state, &m8__timer, &m8__dataset, &m8__api_type, NULL,
 };
 

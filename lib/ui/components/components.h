@@ -8,7 +8,7 @@ extern const struct m8__component m8__group, m8__accordion, m8__sidebar, m8__tab
 extern const struct m8__component m8__textbox, m8__number_type, m8__slider, m8__checkbox, m8__radio, m8__dropdown, m8__checkboxgroup;
 extern const struct m8__component m8__button, m8__uploadbutton, m8__downloadbutton;
 extern const struct m8__component m8__audio, m8__image, m8__video, m8__file, m8__gallery;
-extern const struct m8__component m8__markdown, m8__html, m8__json, m8__label, m8__highlightedtext, m8__code, m8__dataframe, m8__chatbot;
+extern const struct m8__component m8__markdown, m8__html, m8__json_view, m8__label, m8__highlightedtext, m8__code, m8__dataframe, m8__chatbot;
 extern const struct m8__component m8__state, m8__timer;
 
 #define M8__MOST_FILES 1000 /* of one value */

@@ -109,7 +109,7 @@ static m8_status tokens_in(const m8_block *b, json_t **value, struct m8__session
 const struct m8__component m8__markdown = { .type = "markdown", .preprocess = m8__text_in, .postprocess = m8__text_out };
 const struct m8__component m8__html = { .type = "html", .preprocess = m8__text_in, .postprocess = m8__text_out };
 const struct m8__component m8__code = { .type = "code", .preprocess = m8__text_in, .postprocess = m8__text_out };
-const struct m8__component m8__json = { .type = "json" };
+const struct m8__component m8__json_view = { .type = "json" };
 const struct m8__component m8__label = { .type = "label", .preprocess = label_in, .postprocess = label_out, .cleared = "{}" };
 const struct m8__component m8__highlightedtext = { .type = "highlightedtext", .preprocess = tokens_in };
 const struct m8__component m8__dataframe = { .type = "dataframe", .preprocess = dataframe_in, .postprocess = dataframe_out };
@@ -155,7 +155,7 @@ static m8_block *shown(m8_block *parent, const struct m8__component *type, const
     return b;
 }
 
-m8_block *m8_json(m8_block *parent, const m8_show_opts *opts) { return shown(parent, &m8__json, opts ? opts : &none); }
+m8_block *m8_json(m8_block *parent, const m8_show_opts *opts) { return shown(parent, &m8__json_view, opts ? opts : &none); }
 m8_block *m8_label(m8_block *parent, const m8_show_opts *opts) { return shown(parent, &m8__label, opts ? opts : &none); }
 m8_block *m8_highlightedtext(m8_block *parent, const m8_show_opts *opts) { return shown(parent, &m8__highlightedtext, opts ? opts : &none); }
 m8_block *m8_dataframe(m8_block *parent, const m8_show_opts *opts) { return shown(parent, &m8__dataframe, opts ? opts : &none); }
