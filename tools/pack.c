@@ -1,7 +1,10 @@
 /* pack OUT FILE...: write files as one table of C, `m8__web`, for the library that serves them. Part of the build.
- * A row: the file's name without its folders, its bytes, its size and a hash of its bytes (FNV-1a, 64 bits), which tells one content from another. */
+ * A row: the file's name without its folders, its bytes, their number and a hash of them (FNV-1a, 64 bits), which tells one content from another.
+ * Scripts and style sheets go in squeezed. pack -s FILE: print a file as it goes in. */
+#include "squeeze.h"
 #include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 static const char *base_name(const char *path)
@@ -10,26 +13,56 @@ static const char *base_name(const char *path)
     return slash ? slash + 1 : path;
 }
 
-static int put(FILE *out, const char *path, int i, unsigned long *size, uint64_t *hash)
+/* The bytes of a file as they are served, new; NULL if it cannot be read. */
+static char *load(const char *path, size_t *n)
 {
-    FILE *in = fopen(path, "rb");
-    if (!in) return 1;
-    *size = 0;
+    enum { MOST = 1 << 20 };
+    static char in[MOST];
+    FILE *f = fopen(path, "rb");
+    if (!f) return NULL;
+    size_t got = fread(in, 1, MOST, f);
+    char *out = malloc(MOST);
+    if (ferror(f) || got == MOST || !out) {
+        fclose(f);
+        free(out);
+        return NULL;
+    }
+    fclose(f);
+    *n = squeeze(path, in, got, out);
+    return out;
+}
+
+static int put(FILE *out, const char *path, int i, size_t *size, uint64_t *hash)
+{
+    char *data = load(path, size);
+    if (!data) return 1;
     *hash = 0xcbf29ce484222325u;
     fprintf(out, "static const char f%d[] = {", i);
-    for (int c; (c = getc(in)) != EOF; ++*size) {
-        fprintf(out, "%s%d,", *size % 24 ? "" : "\n", (signed char)c);
-        *hash = (*hash ^ (uint64_t)c) * 0x100000001b3u;
+    for (size_t k = 0; k < *size; k++) {
+        fprintf(out, "%s%d,", k % 24 ? "" : "\n", (signed char)data[k]);
+        *hash = (*hash ^ (unsigned char)data[k]) * 0x100000001b3u;
     }
     fprintf(out, "\n0 };\n");
-    return ferror(in) | fclose(in);
+    free(data);
+    return ferror(out);
+}
+
+static int show(const char *path)
+{
+    size_t n;
+    char *data = load(path, &n);
+    if (!data) return 1;
+    size_t put = fwrite(data, 1, n, stdout);
+    free(data);
+    return put != n;
 }
 
 int main(int argc, char **argv)
 {
     enum { MOST = 1000 };
-    static unsigned long size[MOST];
+    static size_t size[MOST];
     static uint64_t hash[MOST];
+    if (argc == 3 && !strcmp(argv[1], "-s")) return show(argv[2]);
     FILE *out = argc > 2 && argc < MOST ? fopen(argv[1], "wb") : NULL;
     if (!out) return 1;
     fprintf(out, "#include \"web.h\"\n");
@@ -37,7 +70,7 @@ int main(int argc, char **argv)
         if (put(out, argv[i], i, &size[i], &hash[i])) return 1;
     fprintf(out, "const struct m8__web_file m8__web[] = {\n");
     for (int i = 2; i < argc; i++)
-        fprintf(out, "{\"%s\", f%d, %lu, \"\\\"%016llx\\\"\"},\n", base_name(argv[i]), i, size[i], (unsigned long long)hash[i]);
+        fprintf(out, "{\"%s\", f%d, %zu, \"\\\"%016llx\\\"\"},\n", base_name(argv[i]), i, size[i], (unsigned long long)hash[i]);
     fprintf(out, "{0}};\n");
     return fclose(out) ? 1 : 0;
 }

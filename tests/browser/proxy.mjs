@@ -1,5 +1,6 @@
 /* For trying the page against the original: serves our page and assets, with the original's config inlined as the C server does it, and
  * passes all else on.   usage: node proxy.mjs PORT ORIGINAL-URL [MP3-FILE]
+ * WEB: another folder to take the page from, such as one that was squeezed.
  * /test/stream.mp3?bytes=N&every=MS sends the MP3 file in pieces, as our server's growing answer would. */
 import { createServer, request } from "node:http";
 import { readFileSync, existsSync } from "node:fs";
@@ -7,7 +8,7 @@ import { randomBytes } from "node:crypto";
 import { fileURLToPath } from "node:url";
 
 const [port, original, mp3] = [Number(process.argv[2]), process.argv[3], process.argv[4]];
-const web = fileURLToPath(new URL("../../lib/ui/web/", import.meta.url));
+const web = process.env.WEB ? `${process.env.WEB}/` : fileURLToPath(new URL("../../lib/ui/web/", import.meta.url));
 const types = { js: "text/javascript", css: "text/css", svg: "image/svg+xml", html: "text/html" };
 
 const escapeJson = (o) => JSON.stringify(o).replace(/[<>&'\u2028\u2029]/g, (c) => `\\u${c.charCodeAt(0).toString(16).padStart(4, "0")}`);

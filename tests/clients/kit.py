@@ -409,13 +409,16 @@ def undiff(value, edits):
     return value
 
 
-def wait(base, seconds=60):
-    end = time.monotonic() + seconds
+def wait(name, seconds=90):
+    """Until the server of that name (LAB, ...) answers, or has ended."""
+    base, end = os.environ[name], time.monotonic() + seconds
     while True:
         try:
             if get(base, "/gradio_api/app_id").status:
                 return
         except (OSError, Closed):
             pass
+        with open(f"/proc/{os.environ[name + '_PID']}/stat") as file:
+            need(file.read().rsplit(")", 1)[1].split()[0] != "Z", f"{name} has ended")
         need(time.monotonic() < end, f"{base} does not answer")
         time.sleep(0.05)

@@ -32,7 +32,7 @@ node_env() {
         npm install --no-audit --no-fund --ignore-scripts --save-exact "@gradio/client@$npm_client" "playwright-core@$playwright"
 }
 front_end() {
-    mkdir -p "$1" && cd "$1" && python3 -m pip download --disable-pip-version-check -q --no-deps -d . "gradio==$gradio" &&
+    mkdir -p "$1" && cd "$1" && "$cache/python/bin/pip" download --disable-pip-version-check -q --no-deps -d . "gradio==$gradio" &&
         python3 - <<'END' && rm -f gradio-*.whl
 import glob, shutil, zipfile
 inside = "gradio/templates/frontend/"

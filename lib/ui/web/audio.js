@@ -144,7 +144,8 @@ function microphone(c, { done, fed }) {
         el.classList.toggle("on", on);
         button.setAttribute("aria-pressed", String(on));
         button.replaceChildren(icon(on ? "stop" : "mic"), words);
-        words.textContent = t(on ? "stopRecording" : "record");
+        words.textContent = t(on ? "stop" : "record");
+        button.setAttribute("aria-label", t(on ? "stopRecording" : "record"));
         if (!on) level.style.transform = "scaleX(0)";
     };
     if (!micPossible()) {

@@ -97,13 +97,9 @@ export class Client {
     }
 
     async refuse(answer) {
-        let detail = null;
-        try {
-            detail = (await answer.json()).detail;
-        } catch { /* not JSON: the status has to do */ }
-        if (Array.isArray(detail)) detail = detail.map((d) => d.msg ?? d.message ?? JSON.stringify(d)).join("; ");
-        else if (detail && typeof detail === "object") detail = detail.error ?? JSON.stringify(detail);
-        const error = new AppError({ error: detail ?? `${answer.status} ${answer.statusText}`, visible: true });
+        let { detail } = await answer.json().catch(() => ({}));
+        if (Array.isArray(detail)) detail = detail.map((d) => d.msg ?? d.message).join("; ");
+        const error = new AppError({ error: typeof detail === "string" ? detail : `${answer.status} ${answer.statusText}`, visible: true });
         error.status = answer.status;
         return error;
     }
@@ -126,9 +122,6 @@ export class Client {
             form.append("files", file, file.name ?? "blob");
             all += file.size;
         }
-        const limit = this.config.max_file_size;
-        const big = limit ? list.find((f) => f.size > limit) : null;
-        if (big) throw new AppError({ error: `${big.name ?? ""} > ${limit} B`, visible: true }, null);
         const id = onprogress ? randomName() : null;
         const watching = new AbortController();
         const going = this.request(`upload${id ? `?upload_id=${id}` : ""}`, { method: "POST", body: form, signal });
@@ -205,10 +198,9 @@ export class Client {
     /* A function that does without the queue: one request, one answer. */
     async direct(fn_index, data, { signal, event_data = null, trigger_id = null } = {}) {
         const answer = await this.post("run/predict", { data, event_data, fn_index, trigger_id, session_hash: this.session }, { signal });
-        const body = await answer.json().catch(() => ({}));
-        if (answer.status === 500) throw new AppError(body);
-        if (!answer.ok) throw new AppError({ error: typeof body.detail === "string" ? body.detail : `${answer.status}`, visible: true });
-        return body;
+        if (answer.status === 500) throw new AppError(await answer.json().catch(() => ({})));
+        if (!answer.ok) throw await this.refuse(answer);
+        return answer.json();
     }
 
     async cancel(event, fn_index) {
@@ -278,18 +270,11 @@ export class Client {
                 const answer = await this.request(`heartbeat/${this.session}`);
                 if (!answer.ok) return;
                 for await (const _ of events(answer.body)) { /* ALIVE */ }
-                if (document.visibilityState === "hidden") await new Promise((r) => document.addEventListener("visibilitychange", r, { once: true }));
-                await this.alive();
+                if ((await this.appId()) === null) this.onlost();
             } catch {
                 await new Promise((resolve) => setTimeout(resolve, 2000));
             }
         }
-    }
-
-    async alive() {
-        const id = await this.appId();
-        if (id === null) this.onlost();
-        return id;
     }
 
     async appId() {

@@ -132,7 +132,7 @@ export class Component {
         el.dataset.id = this.id;
         el.hidden = p.visible === false || p.visible === "hidden";
         if (typeof p.scale === "number" && (p.scale || this.type !== "form")) el.style.flexGrow = String(p.scale);
-        if (typeof p.min_width === "number" && p.min_width > 0) el.style.minInlineSize = `min(${p.min_width}px, 100%)`;
+        if (typeof p.min_width === "number" && p.min_width > 0) el.style.minWidth = `min(${p.min_width}px, 100%)`;
         for (const key of ["height", "max_height", "min_height", "width"]) {
             if (!view.sizes?.includes(key)) continue;
             const name = { height: "height", max_height: "maxHeight", min_height: "minHeight", width: "width" }[key];

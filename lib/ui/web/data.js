@@ -40,7 +40,7 @@ define("label", (c) => {
         body.replaceChildren(...[v?.label !== undefined && v?.label !== null && c.props.show_heading !== false ? h("div", { class: "label-top" }, String(v.label)) : null,
             ...(parts ?? []).map(({ label, confidence }, index) => {
                 const fill = h("div", { class: "bar-fill" }), shown = Math.round((confidence ?? 0) * 100);
-                fill.style.inlineSize = `${shown}%`;
+                fill.style.width = `${shown}%`;
                 return h("button", { type: "button", class: "label-row", onclick: () => c.trigger("select", { index, value: label, selected: true }) },
                     h("span", {}, String(label)), h("span", {}, `${shown}%`), h("div", { class: "bar" }, fill));
             }), v?.label === undefined || v?.label === null ? h("div", { class: "empty" }, t("empty")) : null].filter(Boolean));
@@ -74,8 +74,8 @@ define("highlightedtext", (c) => {
         text.replaceChildren(...list.map(({ token, kind }, index) => {
             if (kind === null) return token;
             if (typeof kind === "number") {
-                const el = h("span", { class: "tint", title: kind.toFixed(2) }, token);
-                el.style.setProperty("--tint", `hsl(${kind < 0 ? 0 : 265} 80% 60% / ${Math.min(1, Math.abs(kind))})`);
+                const el = h("mark", { title: kind.toFixed(2) }, token);
+                el.style.background = `hsl(${kind < 0 ? 0 : 265} 80% 60% / ${Math.min(1, Math.abs(kind))})`;
                 return el;
             }
             const el = paint(h("mark", {}, h("span", {}, token), p.show_inline_category !== false ? h("small", {}, kind) : null), kind);
@@ -108,7 +108,7 @@ define("dataframe", (c) => {
             const td = h("td", { dir: "auto", class: typeof x === "number" ? "number" : "" });
             if (kind(k) === "markdown") td.append(markdown(c, String(x ?? "")));
             else td.textContent = x === null || x === undefined ? "" : typeof x === "object" ? JSON.stringify(x) : String(x);
-            td.addEventListener("click", () => c.has("select") && c.trigger("select", { index: [i, k], value: x, row_value: data[i], col_value: data.map((r) => r[k]), selected: true }));
+            td.addEventListener("click", () => c.has("select") && c.trigger("select", { index: [i, k], value: x, row_value: data[i], selected: true }));
             return td;
         };
         table.replaceChildren(h("thead", {}, head), h("tbody", {}, rows.slice(0, 1000).map(({ row, i }) => h("tr", {}, p.show_row_numbers ? h("td", { class: "note" }, i + 1) : null, row.map((x, k) => cell(x, k, i))))));
@@ -136,7 +136,7 @@ define("dataset", (c) => {
     const draw = () => {
         const from = page * per, part = samples.slice(from, from + per), pages = Math.ceil(samples.length / per);
         const simple = labels || kinds.length < 2;
-        const list = simple ? h("div", { class: "example-chips" }, part.map((row, i) => h("button", { type: "button", class: "example", onclick: () => pick(from + i) }, labels ? labels[from + i] : cell([row].flat()[0], kinds[0]))))
+        const list = simple ? h("div", { class: "chips" }, part.map((row, i) => h("button", { type: "button", class: "example", onclick: () => pick(from + i) }, labels ? labels[from + i] : cell([row].flat()[0], kinds[0]))))
             : h("div", { class: "table-box" }, h("table", { class: "grid rows" }, h("thead", {}, h("tr", {}, headers.map((x, k) => (shown(k) ? h("th", { scope: "col" }, String(x ?? "")) : null)))),
                 h("tbody", {}, part.map((row, i) => {
                     const tr = h("tr", { tabindex: "0", role: "button", onclick: () => pick(from + i) }, row.map((x, k) => (shown(k) ? h("td", {}, cell(x, kinds[k])) : null)));

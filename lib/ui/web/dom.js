@@ -10,7 +10,7 @@ export function h(tag, props, ...children) {
         else if (key in el && typeof value !== "string") el[key] = value;
         else el.setAttribute(key, value === true ? "" : value);
     }
-    el.append(...children.flat().filter((c) => c !== undefined && c !== null && c !== false));
+    el.append(...children.flat(9).filter((c) => c !== undefined && c !== null && c !== false));
     return el;
 }
 
@@ -39,8 +39,6 @@ const shapes = {
     menu: "M4 6h16M4 12h16M4 18h16",
     send: "M12 20V5M6 11l6-6 6 6",
     leave: "M14 4H5v16h9M10 12h11M17 8l4 4-4 4",
-    camera: "M4 7h4l2-3h4l2 3h4v12H4zM12 16a3.5 3.5 0 1 0 0-7 3.5 3.5 0 0 0 0 7z",
-    text: "M5 5h14M12 5v14",
     table: "M4 5h16v14H4zM4 10h16M10 5v14",
 };
 
@@ -89,15 +87,18 @@ export function same(a, b) {
     return keys.length === Object.keys(b).length && keys.every((k) => k in b && same(a[k], b[k]));
 }
 
-/* Where a link or a picture may point to, or null. A picture of this server must be a file, for fetching "logout" would do something. */
+/* Where a link or a picture may point to, or null. A picture of this server must be a file: to fetch "logout" would do something. */
 export function safeUrl(url, kind = "link") {
     const text = String(url ?? "").replace(/[\u0000-\u0020]/g, ""), scheme = /^([a-z][a-z0-9+.-]*):/i.exec(text)?.[1]?.toLowerCase();
     if (kind === "link") return !scheme || /^(https?|mailto)$/.test(scheme) ? text : null;
-    if (scheme === "blob") return text;
-    if (scheme === "data") return /^data:(image\/(png|jpeg|gif|webp)|audio\/[\w.-]+|video\/[\w.-]+)[;,]/i.test(text) ? text : null;
-    if (scheme && !/^https?$/.test(scheme)) return null;
-    const own = globalThis.location?.origin, elsewhere = scheme && !(own && text.toLowerCase().startsWith(`${own}/`));
-    return elsewhere || /\/file=|\/stream\/|(^|\/)(static|assets)\//.test(text.replace(/\/\.\.?(?=\/|$)/g, "\\")) ? text : null;
+    if (scheme && !/^https?$/.test(scheme)) return /^(blob:|data:(image\/(png|jpeg|gif|webp)|(audio|video)\/[\w.-]+)[;,])/i.test(text) ? text : null;
+    const here = globalThis.location?.href ?? "http://here/";
+    try {
+        const to = new URL(text, here);
+        return to.origin !== new URL(here).origin || /\/(static|assets)\/|\/file=|\/stream\//.test(to.pathname) ? text : null;
+    } catch {
+        return null;
+    }
 }
 
 export function emitter() {

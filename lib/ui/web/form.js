@@ -1,4 +1,4 @@
-/* Fields: Textbox, Number, Slider, Checkbox, CheckboxGroup, Radio, ColorPicker, DateTime. */
+/* Fields: Textbox, Number, Slider, Checkbox, CheckboxGroup, Radio. */
 import { define } from "./component.js";
 import { copyText, h, icon, iconButton, same, setIcon } from "./dom.js";
 import { t } from "./texts.js";
@@ -36,10 +36,10 @@ define("textbox", (c) => {
     field.readOnly = !c.interactive;
     const grow = () => {
         if (one || !field.isConnected) return;
-        field.style.blockSize = "auto";
+        field.style.height = "auto";
         const style = getComputedStyle(field), line = parseFloat(style.lineHeight), rest = parseFloat(style.paddingBlockStart) + parseFloat(style.paddingBlockEnd) + 2;
         const full = field.scrollHeight + 2, top = line * most + rest;
-        if (full > 2) field.style.blockSize = `${Math.min(full, top)}px`;
+        if (full > 2) field.style.height = `${Math.min(full, top)}px`;
         field.style.overflowY = full > top ? "auto" : "hidden";
     };
     const show = (v) => {
@@ -179,26 +179,3 @@ function many(c, kind) {
 }
 define("checkboxgroup", (c) => many(c, "checkbox"));
 define("radio", (c) => many(c, "radio"));
-
-define("colorpicker", (c) => {
-    const field = h("input", { type: "color", id: c.uid, class: "colour" });
-    const show = (v) => { field.value = /^#[0-9a-f]{6}$/i.test(v ?? "") ? v : "#000000"; };
-    show(c.value);
-    field.disabled = !c.interactive;
-    field.addEventListener("input", () => c.input(field.value));
-    field.addEventListener("change", () => c.trigger("release"));
-    return { body: field, field, for: c.uid, value: show };
-});
-
-define("datetime", (c) => {
-    const time = c.props.include_time !== false;
-    const field = h("input", { type: time ? "datetime-local" : "date", id: c.uid, class: "field", step: "1" });
-    const show = (v) => { field.value = typeof v === "string" ? v.replace(" ", "T") : ""; };
-    show(c.value);
-    field.readOnly = !c.interactive;
-    field.addEventListener("change", () => {
-        c.input(field.value ? field.value.replace("T", " ") + (time && field.value.length === 16 ? ":00" : "") : null);
-        c.trigger("submit");
-    });
-    return { body: field, field, for: c.uid, value: show };
-});

@@ -34,7 +34,7 @@ define("sidebar", (c) => {
         c.trigger(c.props.open ? "expand" : "collapse");
     }, "sidebar-button");
     const width = c.props.width ?? 320;
-    slot.style.inlineSize = typeof width === "number" ? `${width}px` : String(width);
+    slot.style.width = typeof width === "number" ? `${width}px` : String(width);
     c.element.setAttribute("role", "complementary");
     if (matchMedia("(max-width: 700px)").matches) c.props.open = false; /* it would hide the page */
     const look = () => {

@@ -34,7 +34,7 @@ export function mediaOf(c, file, alt) {
 
 /* A picture alone over the page; arrows go through the others. */
 export function lightbox(c, items, index, onmove) {
-    const picture = h("div", { class: "lightbox-picture" }), caption = h("div", { class: "lightbox-caption" });
+    const picture = h("div", { class: "lightbox-picture" }), caption = h("div");
     const go = (by) => {
         index = (index + by + items.length) % items.length;
         draw();
@@ -45,8 +45,8 @@ export function lightbox(c, items, index, onmove) {
         picture.replaceChildren(video ? h("video", { src: url, controls: true }) : h("img", { src: url, alt }));
         caption.textContent = [alt, items.length > 1 ? t("page", index + 1, items.length) : ""].filter(Boolean).join(" — ");
     };
-    const box = h("dialog", { class: "lightbox", "aria-label": t("image") }, picture, caption, iconButton("close", t("close"), () => box.close(), "lightbox-close"),
-        items.length > 1 && iconButton("left", t("previous"), () => go(-1), "lightbox-previous"), items.length > 1 && iconButton("right", t("next"), () => go(1), "lightbox-next"));
+    const box = h("dialog", { class: "lightbox", "aria-label": t("image") }, picture, caption, iconButton("close", t("close"), () => box.close()),
+        items.length > 1 && iconButton("left", t("previous"), () => go(-1), "previous flip"), items.length > 1 && iconButton("right", t("next"), () => go(1), "next flip"));
     box.addEventListener("keydown", (e) => {
         const back = document.documentElement.dir === "rtl" ? "ArrowRight" : "ArrowLeft";
         if (e.key === "ArrowLeft" || e.key === "ArrowRight") go(e.key === back ? -1 : 1);
@@ -66,44 +66,13 @@ function download(c, file) {
     return iconButton("download", t("download"), () => h("a", { href: urlOf(c, file), download: file.orig_name ?? "" }).click());
 }
 
-function camera(c, done) {
-    const start = h("button", { type: "button", class: "button sm secondary" }, icon("camera"), t("camera"));
-    const el = h("div", { class: "camera" }, start);
-    let stream = null;
-    const end = () => {
-        stream?.getTracks().forEach((track) => track.stop());
-        stream = null;
-        el.replaceChildren(start);
-    };
-    start.addEventListener("click", async () => {
-        try {
-            stream = await navigator.mediaDevices.getUserMedia({ video: true });
-        } catch {
-            return end();
-        }
-        const video = h("video", { autoplay: true, muted: true, playsinline: true });
-        video.srcObject = stream;
-        el.replaceChildren(video, h("div", { class: "controls" }, h("button", { type: "button", class: "button sm primary", onclick: () => {
-            const canvas = h("canvas");
-            [canvas.width, canvas.height] = [video.videoWidth, video.videoHeight];
-            canvas.getContext("2d").drawImage(video, 0, 0);
-            canvas.toBlob((blob) => done(new File([blob], "image.png", { type: "image/png" })), "image/png");
-            end();
-        } }, t("takePicture")), h("button", { type: "button", class: "button sm secondary", onclick: end }, t("close"))));
-    });
-    return Object.assign(el, { gone: end });
-}
-
 define("image", (c) => {
     const p = c.props, body = h("div", { class: "image" }), buttons = p.buttons ?? ["download", "fullscreen"];
-    let cam = null;
     const give = (file, ...events) => {
         c.input(file, ...events);
         show(file);
     };
     const show = (file) => {
-        cam?.gone();
-        cam = null;
         const url = file && urlOf(c, file), alt = p.placeholder ?? p.label ?? "";
         if (url) {
             const img = h("img", { src: url, alt });
@@ -116,12 +85,10 @@ define("image", (c) => {
             return body.replaceChildren(img, tools);
         }
         if (!c.interactive) return body.replaceChildren(h("div", { class: "empty" }, icon("image"), h("span", {}, t("empty"))));
-        const sources = p.sources ?? ["upload"], drop = dropArea(c, { types: ["image"], name: "image", done: ([f]) => give(f, "upload", "input") });
-        body.replaceChildren(drop);
-        if (sources.includes("webcam") && navigator.mediaDevices) body.append(cam = camera(c, (file) => drop.take([file])));
+        body.replaceChildren(dropArea(c, { types: ["image"], name: "image", done: ([f]) => give(f, "upload", "input") }));
     };
     show(c.value);
-    return { body, group: true, value: show, gone: () => cam?.gone(), sizes: ["height", "width"], sized: body };
+    return { body, group: true, value: show, sizes: ["height", "width"], sized: body };
 });
 
 define("video", (c) => {

@@ -25,15 +25,27 @@ export function contextFor(rate) {
 }
 
 /* Sound may start only after a gesture; each one wakes what is asleep, and the context of the rate that was used last is made ready. */
-function unlock() {
-    let rate = 0;
+function usualRate() {
     try {
-        rate = Number(localStorage.getItem("m8-rate")) || 0;
-    } catch { /* no storage */ }
-    if (!contexts.size) contextFor(rate);
+        return Number(localStorage.getItem("m8-rate")) || 0;
+    } catch {
+        return 0; /* no storage */
+    }
+}
+
+function unlock() {
+    if (!contexts.size) contextFor(usualRate());
     for (const ctx of contexts.values()) if (ctx?.state === "suspended") ctx.resume().catch(() => {});
 }
 for (const event of ["pointerdown", "pointerup", "keydown", "touchend"]) addEventListener(event, unlock, { capture: true, passive: true });
+
+function addPeaks(out, data, start, total) {
+    for (let i = 0, step = Math.max(1, Math.floor(total / out.length / 60)); i < data.length; i += step) {
+        const k = Math.min(out.length - 1, Math.floor((start + i) / total * out.length));
+        out[k] = Math.max(out[k], Math.abs(data[i]));
+    }
+    return out;
+}
 
 let mp3Offered = true; /* until a server has said no */
 
@@ -61,6 +73,7 @@ export class StreamPlayer {
         const name = typeof file === "string" ? file : file.url ?? file.path;
         const url = this.client ? this.client.local(name) : name;
         this.stats.opened = performance.now();
+        if (!contexts.size) contextFor(usualRate()); /* the first one takes a while: not when the sound is there already */
         try {
             if (!/\/playlist\.m3u8(\?|$)/.test(url)) await this.follow(url);
             else {
@@ -102,7 +115,7 @@ export class StreamPlayer {
                 idle = 0;
             }
             if (text.includes("#EXT-X-ENDLIST")) return;
-            await new Promise((resolve) => setTimeout(resolve, 100));
+            await new Promise((resolve) => setTimeout(resolve, 60));
         }
     }
 
@@ -167,7 +180,9 @@ export class StreamPlayer {
         const piece = { start: this.total, buffer };
         this.pieces.push(piece);
         this.total += buffer.length;
-        if (this.wanted) this.started ? this.schedule(piece) : this.start();
+        if (this.started && this.wanted) this.schedule(piece);
+        else if (this.wanted && (this.complete || this.total >= this.rate / 10)) this.start();
+        else if (this.wanted) this.soon ??= setTimeout(() => this.wanted && !this.started && this.start(), 100); /* a scrap would starve at once */
         this.emit("more");
     }
 
@@ -286,13 +301,7 @@ export class StreamPlayer {
     /* n peaks of the samples so far, for drawing. */
     peaks(n) {
         const out = new Float32Array(n);
-        for (const { start, buffer } of this.pieces) {
-            const data = buffer.getChannelData(0), step = Math.max(1, Math.floor(this.total / n / 50));
-            for (let i = 0; i < data.length; i += step) {
-                const k = Math.min(n - 1, Math.floor((start + i) / this.total * n));
-                out[k] = Math.max(out[k], Math.abs(data[i]));
-            }
-        }
+        for (const { start, buffer } of this.pieces) addPeaks(out, buffer.getChannelData(0), start, this.total);
         return out;
     }
 
@@ -336,11 +345,6 @@ export class FilePlayer {
         const answer = await fetch(this.url, { credentials: "same-origin" });
         if (!answer.ok || Number(answer.headers.get("content-length")) > 2e7) return null;
         const sound = await new OfflineAudioContext(1, 1, 22050).decodeAudioData(await answer.arrayBuffer());
-        const data = sound.getChannelData(0), out = new Float32Array(n), step = Math.max(1, Math.floor(data.length / n / 100));
-        for (let i = 0; i < data.length; i += step) {
-            const k = Math.min(n - 1, Math.floor(i / data.length * n));
-            out[k] = Math.max(out[k], Math.abs(data[i]));
-        }
-        return out;
+        return addPeaks(new Float32Array(n), sound.getChannelData(0), 0, sound.length);
     }
 }

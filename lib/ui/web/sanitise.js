@@ -20,10 +20,8 @@ const everywhere = words("title lang dir align");
 const attributes = { a: words("href"), img: words("src alt width height"), td: words("colspan rowspan"), th: words("colspan rowspan scope"), ol: words("start reversed type"),
     details: words("open"), time: words("datetime"), col: words("span"), colgroup: words("span"), li: words("value") };
 
-const entities = { amp: "&", lt: "<", gt: ">", quot: '"', apos: "'", nbsp: "\u00a0", copy: "©", reg: "®", trade: "™", hellip: "…", mdash: "—", ndash: "–",
-    lsquo: "‘", rsquo: "’", ldquo: "“", rdquo: "”", laquo: "«", raquo: "»", bull: "•", middot: "·", times: "×", divide: "÷", plusmn: "±", deg: "°", euro: "€",
-    pound: "£", yen: "¥", cent: "¢", sect: "§", para: "¶", larr: "←", rarr: "→", uarr: "↑", darr: "↓", harr: "↔", rArr: "⇒", infin: "∞", ne: "≠", le: "≤", ge: "≥",
-    check: "✓", hearts: "♥", shy: "\u00ad", ensp: "\u2002", emsp: "\u2003", thinsp: "\u2009", zwj: "\u200d", zwnj: "\u200c", frac12: "½" };
+const entities = { amp: "&", lt: "<", gt: ">", quot: '"', apos: "'", nbsp: "\u00a0", copy: "©", reg: "®", trade: "™", hellip: "…", mdash: "—", ndash: "–", lsquo: "‘",
+    rsquo: "’", ldquo: "“", rdquo: "”", bull: "•", middot: "·", times: "×", deg: "°", euro: "€", pound: "£", larr: "←", rarr: "→", uarr: "↑", darr: "↓" };
 
 export function decode(text) {
     return text.replace(/&(#x[0-9a-f]{1,6}|#\d{1,7}|[a-z][a-z0-9]{1,15});?/gi, (all, name) => {
@@ -86,14 +84,9 @@ export function parseHtml(text, options = {}) {
         if (!skipping) say(text.slice(at, next < 0 ? undefined : next));
         if (next < 0) break;
         at = next;
-        if (text.startsWith("<!--", at)) {
-            const end = text.indexOf("-->", at + 4);
-            at = end < 0 ? text.length : end + 3;
-            continue;
-        }
-        if (text[at + 1] === "!" || text[at + 1] === "?") {
-            const end = text.indexOf(">", at);
-            at = end < 0 ? text.length : end + 1;
+        if (/[!?]/.test(text[at + 1])) { /* a comment or a declaration */
+            const shut = text.startsWith("<!--", at) ? "-->" : ">", end = text.indexOf(shut, at);
+            at = end < 0 ? text.length : end + shut.length;
             continue;
         }
         const t = tagOf(text, at);
@@ -121,11 +114,8 @@ export function parseHtml(text, options = {}) {
         }
         if (!allowed.has(t.tag)) continue;
         if (t.close) {
-            for (let i = stack.length - 1; i > 0; i--) {
-                if (stack[i].tag !== t.tag) continue;
-                stack.length = i;
-                break;
-            }
+            const i = stack.findLastIndex((n) => n.tag === t.tag);
+            if (i > 0) stack.length = i;
             continue;
         }
         for (let i = stack.length - 1, shut = closes[t.tag]; shut && i > 0; i--) {

@@ -31,7 +31,7 @@ export class Status {
             this.el = h("div", { class: "status" });
             this.host.element.append(this.el);
         }
-        this.el.className = `status status-${run.show} status-${stage}`;
+        this.el.className = `status status-${run.show} status-${stage === "error" ? "failed" : stage}`;
         if (stage === "error") {
             this.el.replaceChildren(h("span", { class: "status-error", role: "alert" }, t("error")), iconButton("close", t("clear"), () => this.remove()));
             return;
@@ -49,7 +49,7 @@ export class Status {
                 const part = amount(p), unit = p.unit ?? "steps";
                 const words = [p.desc, p.length ? `${t("progressOf", p.index ?? 0, p.length)} ${unit}` : part !== null ? `${Math.round(part * 100)}%` : null];
                 const fill = h("div", { class: "bar-fill" });
-                fill.style.inlineSize = part === null ? "100%" : `${Math.max(0, Math.min(1, part)) * 100}%`;
+                fill.style.width = part === null ? "100%" : `${Math.max(0, Math.min(1, part)) * 100}%`;
                 parts.push(h("div", { class: "progress-line" }, h("span", {}, words.filter(Boolean).join(" · ")),
                     h("div", { class: "bar", role: "progressbar", "aria-valuemin": "0", "aria-valuemax": "100", "aria-label": p.desc || t("processing"),
                         "aria-valuenow": part === null ? undefined : String(Math.round(part * 100)) }, fill)));

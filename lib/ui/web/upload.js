@@ -52,12 +52,12 @@ export function dropArea(c, { types = [], multiple = false, directory = false, n
         bar.hidden = false;
         words.textContent = t("uploading", files.length === 1 ? files[0].name : "");
         const got = await takeFiles(c, files, types, (now, all) => {
-            fill.style.inlineSize = `${now / all * 100}%`;
+            fill.style.width = `${now / all * 100}%`;
             bar.setAttribute("aria-valuenow", String(Math.round(now / all * 100)));
         });
         area.disabled = false;
         bar.hidden = true;
-        fill.style.inlineSize = "0";
+        fill.style.width = "0";
         words.textContent = text ?? t(multiple ? "uploadMany" : "upload");
         if (got) done(got);
     };
@@ -83,5 +83,5 @@ export function dropArea(c, { types = [], multiple = false, directory = false, n
             take(files);
         }
     });
-    return Object.assign(h("div", { class: "drop-area" }, area, field), { take, area });
+    return h("div", { class: "drop-area" }, area, field);
 }
