@@ -129,11 +129,11 @@ static void end_talk(struct talk *t)
     for (int i = 0; i <= N_SHOTS; i++) m8_buf_finish(&t->asked[i]);
 }
 
-static m8_status score(struct ball *b, const char *question, const char *const *texts, int n, float *scores, m8_error *err)
+static m8_status score(struct ball *b, const char *question, const char *const *texts, int n, m8_cancel *cancel, float *scores, m8_error *err)
 {
     struct talk t;
     m8_status st = make_talk(b, &t, question, err);
-    if (!st) st = m8_score(b->llm, t.messages, (size_t)t.n, texts, (size_t)n, NULL, scores, NULL, err);
+    if (!st) st = m8_score(b->llm, t.messages, (size_t)t.n, texts, (size_t)n, &(m8_score_opts){ .cancel = cancel }, scores, NULL, err);
     end_talk(&t);
     return st;
 }
@@ -150,13 +150,13 @@ static uint64_t next_random(uint64_t *state)
 }
 
 /* The mean score of texts after the neutral questions. */
-static m8_status neutral_scores(struct ball *b, const char *const *texts, int n, float *base, m8_error *err)
+static m8_status neutral_scores(struct ball *b, const char *const *texts, int n, m8_cancel *cancel, float *base, m8_error *err)
 {
     float scores[MAX_ADAGES];
     m8_status st = M8_OK;
     for (int i = 0; i < n; i++) base[i] = 0;
     for (int q = 0; q < N_NEUTRAL && !st; q++) {
-        st = score(b, neutral[q], texts, n, scores, err);
+        st = score(b, neutral[q], texts, n, cancel, scores, err);
         for (int i = 0; i < n && !st; i++) base[i] += scores[i] / N_NEUTRAL;
     }
     return st;
@@ -165,13 +165,13 @@ static m8_status neutral_scores(struct ball *b, const char *const *texts, int n,
 m8_status ball_print_base(struct ball *b, FILE *out, m8_error *err)
 {
     float base[MAX_ADAGES];
-    m8_status st = neutral_scores(b, b->adages, b->n_adages, base, err);
+    m8_status st = neutral_scores(b, b->adages, b->n_adages, NULL, base, err);
     if (!st) fprintf(out, "%lld\n", (long long)m8_model_params(b->llm));
     for (int i = 0; i < b->n_adages && !st; i++) fprintf(out, "%.2f\n", (double)base[i]);
     return st;
 }
 
-static m8_status choose(struct ball *b, const char *question, uint64_t seed, const char **answer, m8_error *err)
+static m8_status choose(struct ball *b, const char *question, uint64_t seed, m8_cancel *cancel, const char **answer, m8_error *err)
 {
     int order[MAX_ADAGES], n = b->n_adages - 1 < HAND ? b->n_adages - 1 : HAND;
     const char *hand[HAND];
@@ -184,8 +184,8 @@ static m8_status choose(struct ball *b, const char *question, uint64_t seed, con
         hand[i - 1] = b->adages[order[i]];
         if (b->base) base[i - 1] = b->base[order[i]];
     }
-    m8_status st = b->base ? M8_OK : neutral_scores(b, hand, n, base, err);
-    if (!st) st = score(b, question, hand, n, scores, err);
+    m8_status st = b->base ? M8_OK : neutral_scores(b, hand, n, cancel, base, err);
+    if (!st) st = score(b, question, hand, n, cancel, scores, err);
     if (st) return st;
     int best = 0;
     for (int i = 1; i < n; i++) {
@@ -249,12 +249,12 @@ static m8_status take_text(void *user, const char *text, size_t n)
     return st;
 }
 
-static m8_status talk_freely(struct ball *b, const char *question, uint64_t seed, m8_text_sink out, m8_buf *whole, m8_error *err)
+static m8_status talk_freely(struct ball *b, const char *question, uint64_t seed, m8_text_sink out, m8_cancel *cancel, m8_buf *whole, m8_error *err)
 {
     struct talk t;
     struct clauses c = { .out = out, .whole = whole };
     m8_status st = make_talk(b, &t, question, err);
-    m8_chat_opts o = { .max_tokens = b->opts.max_tokens ? b->opts.max_tokens : 64, .seed = seed,
+    m8_chat_opts o = { .cancel = cancel, .max_tokens = b->opts.max_tokens ? b->opts.max_tokens : 64, .seed = seed,
                        .temperature = b->opts.temperature < 0 ? 0.7f : (float)b->opts.temperature, .top_k = b->opts.top_k,
                        .top_p = b->opts.top_p > 0 ? (float)b->opts.top_p : 0.95f, .min_p = (float)b->opts.min_p };
     if (!st) st = m8_chat(b->llm, t.messages, (size_t)t.n, &o, (m8_text_sink){ take_text, &c }, NULL, err);
@@ -281,16 +281,16 @@ static bool has_words(const char *s)
 m8_status ball_warm(struct ball *b, m8_error *err)
 {
     float unused;
-    return score(b, neutral[0], &shots[0][1], 1, &unused, err);
+    return score(b, neutral[0], &shots[0][1], 1, NULL, &unused, err);
 }
 
-m8_status ball_answer(struct ball *b, const char *question, uint64_t seed, m8_text_sink out, m8_buf *whole, m8_error *err)
+m8_status ball_answer(struct ball *b, const char *question, uint64_t seed, m8_text_sink out, m8_cancel *cancel, m8_buf *whole, m8_error *err)
 {
     const char *answer = "Foolish questions get foolish answers.";
     m8_status st = M8_OK;
     if (has_words(question)) {
-        if (!b->chooses) return talk_freely(b, question, seed, out, whole, err);
-        st = choose(b, question, seed, &answer, err);
+        if (!b->chooses) return talk_freely(b, question, seed, out, cancel, whole, err);
+        st = choose(b, question, seed, cancel, &answer, err);
     }
     if (!st) m8_buf_str(whole, answer);
     if (!st && whole->status) st = m8_fail(err, whole->status, "the answer");

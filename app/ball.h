@@ -22,8 +22,8 @@ void ball_close(struct ball *b);
 /* Compute what all questions share (it stays kept in the model), so that the first one is answered as soon as the next. */
 m8_status ball_warm(struct ball *b, m8_error *err);
 /* The answer to a question, in clauses as they come, each a text to be spoken; whole is the answer, appended. The same seed gives the same
- * answer. out's status stops it. */
-m8_status ball_answer(struct ball *b, const char *question, uint64_t seed, m8_text_sink out, m8_buf *whole, m8_error *err);
+ * answer. out's status stops it, and so does cancel (may be NULL), from any thread. */
+m8_status ball_answer(struct ball *b, const char *question, uint64_t seed, m8_text_sink out, m8_cancel *cancel, m8_buf *whole, m8_error *err);
 /* data/adages.base, made anew (tools/adages_base.c). */
 m8_status ball_print_base(struct ball *b, FILE *out, m8_error *err);
 

@@ -26,7 +26,7 @@ int cmd_verify(const struct options *o)
     m8_error err = {0};
     m8_model *m = NULL;
     struct tally t = { .o = o };
-    const char *dir = o->args[0], *given = o->n_models ? options_model(o, "") : NULL;
+    const char *dir = o->args[0], *given = o->models.n ? options_model(o, "") : NULL;
     m8_open_opts opts = { .n_threads = o->threads, .precision = M8_F32 };
     char *expected = m8_is_dir(dir) ? m8_join_path(dir, "expected.safetensors") : m8_strdup(dir);
     m8_status st = expected ? M8_OK : m8_fail(&err, M8_E_NOMEM, "verifying");

@@ -65,10 +65,12 @@ static int set(struct options *o, const struct opt *p, const char *value)
     case OPT_TEXT:
         *(const char **)field = value;
         return 0;
-    case OPT_LIST: /* the one list there is: models */
-        if (o->n_models == (int)(sizeof o->models / sizeof o->models[0])) return fail_usage("--%s: given too often", p->name);
-        o->models[o->n_models++] = value;
+    case OPT_LIST: {
+        struct opt_list *l = field;
+        if (l->n == (int)(sizeof l->items / sizeof l->items[0])) return fail_usage("--%s: given too often", p->name);
+        l->items[l->n++] = value;
         return 0;
+    }
     default:
         return set_number(o, p, value);
     }
@@ -111,8 +113,8 @@ int options_parse(struct options *o, const struct verb *verb, int argc, char **a
 const char *options_model(const struct options *o, const char *role)
 {
     static const char *const roles[] = { "asr", "llm", "tts" };
-    for (int i = o->n_models - 1; i >= 0; i--) { /* the last one counts */
-        const char *m = o->models[i], *eq = strchr(m, '=');
+    for (int i = o->models.n - 1; i >= 0; i--) { /* the last one counts */
+        const char *m = o->models.items[i], *eq = strchr(m, '=');
         bool named = false;
         for (size_t r = 0; r < 3 && eq; r++)
             if (strlen(roles[r]) == (size_t)(eq - m) && !memcmp(m, roles[r], (size_t)(eq - m))) named = true;

@@ -5,6 +5,12 @@
 
 #include <m8/base.h>
 
+/* An option that may be given several times. */
+struct opt_list {
+    const char *items[8];
+    int n;
+};
+
 /* What the command line said. Borrowed from argv; valid until the program ends. A field is the table's default (see
  * options_default in verbs.c) unless its option was given. */
 struct options {
@@ -17,8 +23,7 @@ struct options {
     uint64_t seed;        /* 0: not given */
     bool json, verbose, help;
 
-    const char *models[8]; /* --model, each "ROLE=ID" or "ID"; ask options_model() */
-    int n_models;
+    struct opt_list models;    /* --model, each "ROLE=ID" or "ID"; ask options_model() */
     const char *output;   /* -o; NULL: not given, "-": standard output */
     bool f32;             /* everything in float32 */
 
@@ -40,6 +45,13 @@ struct options {
     int speaker;
     int bit_rate;         /* of MP3, bits a second; 0: 64000 */
 
+    /* serve */
+    const char *host, *auth, *auth_message, *tls_cert, *tls_key, *root_path, *access_log;
+    int port;                                       /* 0: the first free one from 7860 on */
+    struct opt_list names, origins, proxies;            /* --allow-host, --allow-origin, --trust-proxy */
+    int max_size; /* waiting questions; 0: 100 */
+    bool no_listen;
+
     /* bench */
     const char *against;
     int runs;             /* 0: the bench's own */
@@ -53,7 +65,7 @@ struct options {
 /* One bit a verb: which verbs an option is for. */
 enum {
     V_ASK = 1 << 0, V_LISTEN = 1 << 1, V_CHAT = 1 << 2, V_SAY = 1 << 3, V_PULL = 1 << 4, V_MODELS = 1 << 5,
-    V_VERIFY = 1 << 6, V_BENCH = 1 << 7, V_DOCS = 1 << 8, V_WORKER = 1 << 15,
+    V_VERIFY = 1 << 6, V_BENCH = 1 << 7, V_DOCS = 1 << 8, V_SERVE = 1 << 9, V_WORKER = 1 << 15,
     V_ALL = 0xFFFF,
     V_COMMON = V_ALL & ~(V_DOCS | V_WORKER), /* what a person may type */
 };
@@ -100,6 +112,7 @@ void help_verb(const struct verb *verb);     /* magic8 VERB --help */
 int cmd_docs(const struct options *o);       /* magic8 docs man|bash|zsh|fish */
 int cmd_worker(const struct options *o);     /* magic8 worker: started by magic8 itself */
 
+int cmd_serve(const struct options *o);
 int cmd_ask(const struct options *o);
 int cmd_listen(const struct options *o);
 int cmd_chat(const struct options *o);

@@ -5,6 +5,17 @@
 #include "ball.h"
 #include "voice.h"
 
+struct hear_opts {
+    const char *language;
+    int beam;
+    uint64_t seed;
+    m8_cancel *cancel; /* or NULL */
+};
+
+/* What is asked in a recording at 16 kHz: new, without blanks around it. M8_E_NOTFOUND: nobody speaks in it. */
+m8_status hear_question(m8_model *asr, const m8_pcm *pcm, const struct hear_opts *opts, char **question, m8_error *err);
+uint64_t any_seed(void);
+
 struct turn {
     /* in: borrowed */
     m8_model *asr; /* may be NULL where question is given */

@@ -3,6 +3,12 @@
 #include "options.h"
 
 const struct verb verbs[] = {
+    { "serve", V_SERVE, cmd_serve, "", 0, 0, "serve the page of the ball, and all that can be called from elsewhere",
+      "Prints its address and serves until it is interrupted. The page answers at once and shows that the models are loading; they run in "
+      "processes of their own. Clients of Gradio can call /generate_response and /read_response; /health tells whether a question can be "
+      "answered, /metrics has figures for Prometheus. Browsers give their microphone only to https and to this machine itself: for other "
+      "machines use --tls-cert and --tls-key, or a proxy.",
+      "", false },
     { "ask", V_ASK, cmd_ask, "AUDIO|TEXT|-", 1, 1, "ask the magic 8 ball, aloud or in writing",
       "The whole job: the question is heard (a sound file, or sound on standard input for -) or read (a text), the question and the "
       "answer are printed, and the answer is spoken into the file that -o names while it is being made.",
@@ -34,29 +40,42 @@ const struct verb verbs[] = {
 };
 
 #define AT(f) offsetof(struct options, f)
-#define ROLES (V_ASK | V_LISTEN | V_CHAT | V_SAY | V_VERIFY | V_BENCH)
+#define ROLES (V_SERVE | V_ASK | V_LISTEN | V_CHAT | V_SAY | V_VERIFY | V_BENCH)
 
 const struct opt opt_rows[] = {
     { "model", 'm', OPT_LIST, AT(models), ROLES, "[ROLE=]ID",
       "model to use: catalog name, hub id or path; ROLE is asr, llm or tts" },
     { "output", 'o', OPT_TEXT, AT(output), V_ASK | V_SAY, "FILE", "write speech there; - is standard output" },
     { "bit-rate", 0, OPT_INT, AT(bit_rate), V_ASK | V_SAY, "N", "bits a second of compressed speech (64000)", 8000, 320000 },
-    { "speed", 0, OPT_REAL, AT(speed), V_ASK | V_SAY, "X", "2 speaks twice as fast, 0.5 half as fast (1)", 0.25, 4 },
-    { "speaker", 0, OPT_INT, AT(speaker), V_ASK | V_SAY, "N", "speaker of a voice that has several (0)", 0, 100000 },
-    { "free", 0, OPT_FLAG, AT(free_talk), V_ASK, NULL, "let the model answer in its own words" },
-    { "language", 'l', OPT_TEXT, AT(language), V_ASK | V_LISTEN, "CODE",
+    { "speed", 0, OPT_REAL, AT(speed), V_SERVE | V_ASK | V_SAY, "X", "2 speaks twice as fast, 0.5 half as fast (1)", 0.25, 4 },
+    { "speaker", 0, OPT_INT, AT(speaker), V_SERVE | V_ASK | V_SAY, "N", "speaker of a voice that has several (0)", 0, 100000 },
+    { "host", 0, OPT_TEXT, AT(host), V_SERVE, "ADDRESS", "listen there (127.0.0.1); 0.0.0.0 is every address of this machine" },
+    { "port", 'p', OPT_INT, AT(port), V_SERVE, "N", "listen there; otherwise the first free port from 7860 on", 1, 65535 },
+    { "auth", 0, OPT_TEXT, AT(auth), V_SERVE, "USER:PASSWORD", "ask for a login; several lines of a text are several users; @FILE reads them" },
+    { "auth-message", 0, OPT_TEXT, AT(auth_message), V_SERVE, "TEXT", "shown above the login" },
+    { "tls-cert", 0, OPT_TEXT, AT(tls_cert), V_SERVE, "FILE", "serve https with this certificate (PEM)" },
+    { "tls-key", 0, OPT_TEXT, AT(tls_key), V_SERVE, "FILE", "the certificate's key (PEM)" },
+    { "root-path", 0, OPT_TEXT, AT(root_path), V_SERVE, "PATH", "path or URL under which a proxy shows the server" },
+    { "allow-host", 0, OPT_LIST, AT(names), V_SERVE, "NAME", "one more name by which the server may be called" },
+    { "allow-origin", 0, OPT_LIST, AT(origins), V_SERVE, "ORIGIN", "pages from there may call, too: https://app.example" },
+    { "trust-proxy", 0, OPT_LIST, AT(proxies), V_SERVE, "ADDRESS", "believe the X-Forwarded headers of a proxy there" },
+    { "queue-size", 0, OPT_INT, AT(max_size), V_SERVE, "N", "questions that may wait (100)", 1, 100000 },
+    { "access-log", 0, OPT_TEXT, AT(access_log), V_SERVE, "FILE", "append a line of JSON for each request; - is standard error" },
+    { "no-listen", 0, OPT_FLAG, AT(no_listen), V_SERVE, NULL, "hear a question only when it is over, not while it is spoken" },
+    { "free", 0, OPT_FLAG, AT(free_talk), V_SERVE | V_ASK, NULL, "let the model answer in its own words" },
+    { "language", 'l', OPT_TEXT, AT(language), V_SERVE | V_ASK | V_LISTEN, "CODE",
       "language spoken (en, de, ...); otherwise it is detected" },
     { "prompt", 0, OPT_TEXT, AT(prompt), V_LISTEN, "TEXT", "names and words to expect" },
     { "translate", 0, OPT_FLAG, AT(translate), V_LISTEN, NULL, "translate into English" },
     { "timestamps", 0, OPT_FLAG, AT(timestamps), V_LISTEN, NULL, "print begin and end of each segment" },
     { "words", 0, OPT_FLAG, AT(words), V_LISTEN, NULL, "times of each word, with --json" },
-    { "beam", 0, OPT_INT, AT(beam), V_ASK | V_LISTEN, "N", "beams of the search (1)", 1, 16 },
+    { "beam", 0, OPT_INT, AT(beam), V_SERVE | V_ASK | V_LISTEN, "N", "beams of the search (1)", 1, 16 },
     { "system", 0, OPT_TEXT, AT(system), V_CHAT, "TEXT", "system message" },
-    { "max-tokens", 'n', OPT_INT, AT(max_tokens), V_ASK | V_CHAT, "N", "longest answer", 1, 1 << 20 },
-    { "temperature", 0, OPT_REAL, AT(temperature), V_ASK | V_CHAT, "X", "0 always takes the likeliest word", 0, 10 },
-    { "top-k", 0, OPT_INT, AT(top_k), V_ASK | V_CHAT, "N", "only the N likeliest tokens; 0 is off", 0, 1 << 20 },
-    { "top-p", 0, OPT_REAL, AT(top_p), V_ASK | V_CHAT, "X", "only the likeliest tokens that make up X together; 0 is off", 0, 1 },
-    { "min-p", 0, OPT_REAL, AT(min_p), V_ASK | V_CHAT, "X", "only tokens X times as likely as the likeliest; 0 is off", 0, 1 },
+    { "max-tokens", 'n', OPT_INT, AT(max_tokens), V_SERVE | V_ASK | V_CHAT, "N", "longest answer", 1, 1 << 20 },
+    { "temperature", 0, OPT_REAL, AT(temperature), V_SERVE | V_ASK | V_CHAT, "X", "0 always takes the likeliest word", 0, 10 },
+    { "top-k", 0, OPT_INT, AT(top_k), V_SERVE | V_ASK | V_CHAT, "N", "only the N likeliest tokens; 0 is off", 0, 1 << 20 },
+    { "top-p", 0, OPT_REAL, AT(top_p), V_SERVE | V_ASK | V_CHAT, "X", "only the likeliest tokens that make up X together; 0 is off", 0, 1 },
+    { "min-p", 0, OPT_REAL, AT(min_p), V_SERVE | V_ASK | V_CHAT, "X", "only tokens X times as likely as the likeliest; 0 is off", 0, 1 },
     { "f32", 0, OPT_FLAG, AT(f32), ROLES, NULL, "compute everything in float32, as the original implementations do" },
     { "against", 0, OPT_TEXT, AT(against), V_BENCH, "CMD", "run a peer's command in alternating turns, and print the ratio" },
     { "runs", 0, OPT_INT, AT(runs), V_BENCH, "N", "how many turns", 1, 100000 },

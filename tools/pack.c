@@ -1,4 +1,5 @@
-/* pack OUT FILE...: write files as one table of C, `m8__web`, for the library that serves them. Part of the build.
+/* pack OUT HEADER FILE...: write files as one table of C for a program that serves them. Part of the build. HEADER says what the table is:
+ * `#define PACKED const struct file table[]`.
  * A row: the file's name without its folders, its bytes, their number and a hash of them (FNV-1a, 64 bits), which tells one content from another.
  * Scripts and style sheets go in squeezed. pack -s FILE: print a file as it goes in. */
 #include "squeeze.h"
@@ -63,13 +64,13 @@ int main(int argc, char **argv)
     static size_t size[MOST];
     static uint64_t hash[MOST];
     if (argc == 3 && !strcmp(argv[1], "-s")) return show(argv[2]);
-    FILE *out = argc > 2 && argc < MOST ? fopen(argv[1], "wb") : NULL;
+    FILE *out = argc > 3 && argc < MOST ? fopen(argv[1], "wb") : NULL;
     if (!out) return 1;
-    fprintf(out, "#include \"web.h\"\n");
-    for (int i = 2; i < argc; i++)
+    fprintf(out, "#include \"%s\"\n", argv[2]);
+    for (int i = 3; i < argc; i++)
         if (put(out, argv[i], i, &size[i], &hash[i])) return 1;
-    fprintf(out, "const struct m8__web_file m8__web[] = {\n");
-    for (int i = 2; i < argc; i++)
+    fprintf(out, "PACKED = {\n");
+    for (int i = 3; i < argc; i++)
         fprintf(out, "{\"%s\", f%d, %zu, \"\\\"%016llx\\\"\"},\n", base_name(argv[i]), i, size[i], (unsigned long long)hash[i]);
     fprintf(out, "{0}};\n");
     return fclose(out) ? 1 : 0;

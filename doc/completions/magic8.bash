@@ -3,16 +3,19 @@ _magic8()
 {
     local word=${COMP_WORDS[COMP_CWORD]} before=${COMP_WORDS[COMP_CWORD - 1]} options='' words='' files=''
     if [ "$COMP_CWORD" -eq 1 ]; then
-        COMPREPLY=($(compgen -W 'ask listen chat say pull models verify bench --help --version' -- "$word"))
+        COMPREPLY=($(compgen -W 'serve ask listen chat say pull models verify bench --help --version' -- "$word"))
         return
     fi
     case $before in
-    --output | -o)
+    --output | -o | --tls-cert | --tls-key | --access-log)
         COMPREPLY=($(compgen -f -- "$word"))
         return
         ;;
     esac
     case ${COMP_WORDS[1]} in
+    serve)
+        options='--model --speed --speaker --host --port --auth --auth-message --tls-cert --tls-key --root-path --allow-host --allow-origin --trust-proxy --queue-size --access-log --no-listen --free --language --beam --max-tokens --temperature --top-k --top-p --min-p --f32 --threads --seed --json --verbose --help'
+        ;;
     ask)
         options='--model --output --bit-rate --speed --speaker --free --language --beam --max-tokens --temperature --top-k --top-p --min-p --f32 --threads --seed --json --verbose --help'
         files=yes

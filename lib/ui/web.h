@@ -11,5 +11,6 @@ struct m8__web_file {
     const char *etag; /* with its quotes */
 };
 extern const struct m8__web_file m8__web[]; /* the last one has no name */
+#define PACKED const struct m8__web_file m8__web[]
 
 #endif
