@@ -1,5 +1,6 @@
-"""Every type of component on one page, in Gradio itself, to look at ours against the original. Usage: zoo.py PORT"""
-import os, sys
+"""Every type of component on one page, in Gradio itself, to look at ours against the original. 
+Usage: zoo.py PORT, or zoo.py config > zoo.json: what zoo.mjs draws without a server."""
+import json, os, sys
 os.environ |= {"GRADIO_ANALYTICS_ENABLED": "False", "HF_HUB_OFFLINE": "1"}
 import gradio as gr
 
@@ -93,5 +94,18 @@ def zoo():
     return app
 
 
-if __name__ == "__main__":
+def config():
+    """The config as the page gets it, less what the page does not read and what differs from machine to machine."""
+    c = zoo().get_config_file()
+    c["components"] = [{k: x[k] for k in ("id", "type", "props")} for x in c["components"]]
+    for x in c["components"]:
+        if isinstance(x["props"].get("value"), dict) and "path" in x["props"]["value"]:
+            x["props"]["value"] = {"path": "/tmp/zoo.py", "url": "/gradio_api/file=/tmp/zoo.py", "orig_name": "zoo.py", "meta": {"_type": "gradio.FileData"}}
+    c |= {"root": "", "app_id": 1, "page": {"": {k: c[k] for k in ("layout",)}}, "api_prefix": "/gradio_api"}
+    return {k: v for k, v in c.items() if k in ("api_prefix", "app_id", "components", "connect_heartbeat", "dependencies", "layout", "mode", "page", "protocol", "root", "title")}
+
+
+if __name__ == "__main__" and sys.argv[1] == "config":
+    print(json.dumps(config(), separators=(",", ":")))
+elif __name__ == "__main__":
     zoo().launch(server_name="127.0.0.1", server_port=int(sys.argv[1]), quiet=True, share=False)

@@ -77,7 +77,7 @@ define("textbox", (c) => {
     }
     const row = h("div", { class: "field-row" }, field);
     if (p.type === "password") {
-        const b = h("button", { type: "button", class: "text-button", onclick: () => {
+        const b = h("button", { type: "button", class: "text-button", "aria-label": `${t("showPassword")} ${p.label ?? ""}`, onclick: () => {
             field.type = field.type === "password" ? "text" : "password";
             b.textContent = t(field.type === "password" ? "showPassword" : "hidePassword");
         } }, t("showPassword"));
@@ -115,7 +115,7 @@ define("number", (c) => {
 define("slider", (c) => {
     const p = c.props, min = p.minimum ?? 0, max = p.maximum ?? 100, step = String(p.step || "any");
     const range = h("input", { type: "range", id: c.uid, min: String(min), max: String(max), step });
-    const number = h("input", { type: "number", class: "field slider-number", min: String(min), max: String(max), step, "aria-label": String(p.label ?? t("position")) });
+    const number = h("input", { type: "number", class: "field slider-number", min: String(min), max: String(max), step, "aria-label": `${p.label ?? ""} (${min}–${max})` });
     range.disabled = number.disabled = !c.interactive;
     const fill = () => range.style.setProperty("--part", `${max > min ? (range.value - min) / (max - min) * 100 : 0}%`);
     const show = (v) => {
