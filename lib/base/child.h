@@ -17,5 +17,7 @@ m8_status m8__worker_begin(m8_error *err);
 /* When it has loaded: system calls that are not on the list fail with EPERM from now on, in all threads to come. Other threads that
  * exist already are included. */
 m8_status m8__sandbox(bool opens_files, size_t most_memory, m8_error *err);
+/* m8_proc_serve. A test may leave out what is for good: lock_in false. */
+m8_status m8__serve(int fd, const m8_service *const *services, bool lock_in);
 
 #endif

@@ -69,7 +69,7 @@ static const void *bytes(m8_fields *f, size_t n)
         return NULL;
     }
     const void *at = f->at;
-    f->at += n;
+    if (n) f->at += n;
     f->left -= n;
     return at;
 }

@@ -32,7 +32,7 @@ struct server {
     pthread_cond_t work, idle;
     struct m8_serving *calls; /* gathering and running */
     int n_calls, n_threads, n_idle;
-    bool ending;
+    bool ending, lock_in;
     struct m8_serving *waiting[MOST_CALLS]; /* for a thread, in the order they came */
     int n_waiting;
 };
@@ -197,7 +197,7 @@ static m8_status take_data(struct server *s, struct frame_reader *r, const struc
 {
     bool bad;
     struct m8_serving *c = gathering(s, h->call, &bad);
-    if (bad || h->n > FRAME_PIECE || (c && h->n > MOST_BULK - c->n_bulk)) return broken(h, err);
+    if (bad || !h->n || h->n > FRAME_PIECE || (c && h->n > MOST_BULK - c->n_bulk)) return broken(h, err);
     if (c && !c->status && !grow(c, h->n)) c->status = M8_E_NOMEM;
     if (!c || c->status) return m8__frame_body(r, NULL, h->n, err);
     m8_status st = m8__frame_body(r, c->bulk + c->n_bulk, h->n, err);
@@ -244,7 +244,7 @@ static m8_status take_call(struct server *s, struct frame_reader *r, const struc
     c->args = args;
     c->n_args = args ? h->n : 0;
     if (!args) c->status = M8_E_NOMEM;
-    start(s, c);
+    if (!st) start(s, c);
     return st;
 }
 
@@ -306,14 +306,14 @@ static m8_status open_service(struct server *s, const m8_service *const *service
     s->service = *services;
     m8_status st = s->service->open(&s->state, &(m8_fields){ hello, n, false }, answer, err);
     if (!st && answer->status) st = m8_fail(err, answer->status, "opening");
-    return st ? st : m8__sandbox(s->service->opens_files, s->service->most_memory, err);
+    return st || !s->lock_in ? st : m8__sandbox(s->service->opens_files, s->service->most_memory, err);
 }
 
 static m8_status take_open(struct server *s, struct frame_reader *r, const m8_service *const *services, m8_error *err)
 {
     struct frame_head h;
     m8_buf answer = {0}, failed = {0};
-    m8_status st = m8__worker_begin(err);
+    m8_status st = s->lock_in ? m8__worker_begin(err) : M8_OK;
     if (!st) st = m8__frame_head(r, &h, err);
     if (!st && h.kind != FRAME_OPEN) st = broken(&h, err);
     char *hello = st ? NULL : m8_malloc(h.n);
@@ -359,9 +359,11 @@ static void end_all(struct server *s)
     pthread_mutex_unlock(&s->lock);
 }
 
-m8_status m8_proc_serve(int fd, const m8_service *const *services)
+m8_status m8_proc_serve(int fd, const m8_service *const *services) { return m8__serve(fd, services, true); }
+
+m8_status m8__serve(int fd, const m8_service *const *services, bool lock_in)
 {
-    struct server s = { .fd = fd };
+    struct server s = { .fd = fd, .lock_in = lock_in };
     struct frame_reader r;
     m8_error err = {0};
     pthread_mutex_init(&s.lock, NULL);
