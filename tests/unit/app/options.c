@@ -24,7 +24,7 @@ int fail_usage(const char *fmt, ...)
 /* the table names the verbs; here they do nothing */
 #define VERB(name)                                                                                                       \
     int cmd_##name(const struct options *o) { return 0; }
-VERB(ask) VERB(listen) VERB(chat) VERB(say) VERB(pull) VERB(models) VERB(verify) VERB(bench) VERB(docs) VERB(worker)
+VERB(ask) VERB(listen) VERB(chat) VERB(say) VERB(pull) VERB(models) VERB(verify) VERB(bench) VERB(docs) VERB(serve) VERB(worker)
 
 static struct verb any = { .name = "any", .args = "X", .max_args = 3 };
 static char *argv[16];
