@@ -68,7 +68,7 @@ static m8_status hear(struct ball_app *b, m8_call *c, m8_cancel *cancel, bool ea
     m8_error why = {0};
     m8_status st = served_decode(b->served, &pcm, path, &why);
     took(b, BALL_DECODED, start);
-    if (st == M8_E_FORMAT) st = m8_raise(c, err, NULL, "This recording cannot be read: %s", m8_error_text(&why));
+    if (st == M8_E_FORMAT) st = m8_raise(c, err, NULL, "This recording cannot be read; record it again, or send another format");
     else if (st) m8_fail(err, st, "%s", m8_error_text(&why));
     if (!st) st = served_wait(b->served, ROLE_ASR, cancel, err);
     start = m8_now_s();
