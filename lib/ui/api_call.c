@@ -14,7 +14,8 @@ void m8__refuse_type(m8_http_req *r, const char *field, const char *type, const 
 
 /* The fields that all these bodies may have. */
 struct asked {
-    json_t *data;     /* borrowed; a list */
+    json_t *data;     /* a list, of the body unless owned */
+    bool owned;
     const char *hash; /* NULL: none */
     int fn;           /* -1: none */
 };
@@ -43,6 +44,7 @@ static bool read_asked(m8_http_req *r, const json_t *body, struct asked *a)
         return false;
     }
     const json_t *fn = json_object_get(body, "fn_index"), *trigger = json_object_get(body, "trigger_id");
+    a->owned = false;
     a->fn = -1;
     if (fn && !json_is_null(fn)) {
         if (!json_is_integer(fn)) {
@@ -119,8 +121,9 @@ static void check_session(m8_blocks *app, struct m8__session *s)
     pthread_mutex_unlock(&app->lock);
 }
 
-/* A run of e is made and enters the queue. Returns its id (in id), or false: r has been answered. For M8__DIRECT r is answered later. */
-static bool join(m8_blocks *app, m8_http_req *r, m8_event *e, const json_t *body, const struct asked *a, enum m8__channel_kind kind, char id[33])
+/* A run of e is made and enters the queue. Returns its id (in id), or false: r has been answered. For M8__DIRECT r is answered later.
+ * body and a->data are let go of: what the run has of them it must have alone, for jansson's counts do not order what two threads do. */
+static bool join(m8_blocks *app, m8_http_req *r, m8_event *e, json_t **body, struct asked *a, enum m8__channel_kind kind, char id[33])
 {
     m8_error err = {0};
     struct m8__session *s = NULL;
@@ -154,7 +157,7 @@ static bool join(m8_blocks *app, m8_http_req *r, m8_event *e, const json_t *body
         c->said_no = said_no;
         in = NULL;
         said_no = NULL;
-        c->event_data = json_incref(json_object_get(body, "event_data"));
+        c->event_data = json_incref(json_object_get(*body, "event_data"));
         c->about = m8__about_new(app, r);
         if (!c->about) st = m8_fail(&err, M8_E_NOMEM, "out of memory");
         else if (!validate(c, r)) st = M8_E_USER; /* answered */
@@ -163,6 +166,10 @@ static bool join(m8_blocks *app, m8_http_req *r, m8_event *e, const json_t *body
     m8_free(said_no);
     if (!st) {
         memcpy(id, c->id, 33);
+        json_decref(*body);
+        *body = NULL;
+        if (a->owned) json_decref(a->data);
+        a->data = NULL;
         pthread_mutex_lock(&app->lock);
         if (kind != M8__SESSION) c->refs++; /* the reader's */
         if (kind == M8__DIRECT) m8__read_direct(c, r);
@@ -224,7 +231,7 @@ void m8__route_join(m8_http_req *r, void *user)
         if (!a.hash) m8_http_refuse(r, 400, "Session hash not found.");
         else if (a.fn < 0) m8_http_refuse(r, 400, "No function index provided.");
         else if (!e) m8_http_refuse(r, 404, "There is no function with this index.");
-        else if (join(app, r, e, body, &a, M8__SESSION, id)) reply_id(r, id);
+        else if (join(app, r, e, &body, &a, M8__SESSION, id)) reply_id(r, id);
     }
     json_decref(body);
 }
@@ -241,7 +248,7 @@ void m8__route_call(m8_http_req *r, void *user)
     struct asked a;
     char id[33];
     json_t *body = m8__body_object(r);
-    if (body && read_asked(r, body, &a) && join(app, r, e, body, &a, M8__CALL, id)) reply_id(r, id);
+    if (body && read_asked(r, body, &a) && join(app, r, e, &body, &a, M8__CALL, id)) reply_id(r, id);
     json_decref(body);
 }
 
@@ -300,11 +307,11 @@ void m8__route_call_v2(m8_http_req *r, void *user)
     }
     json_t *body = m8__body_object(r);
     bool bad = !body;
-    struct asked a = {.fn = -1};
+    struct asked a = {.fn = -1, .owned = true};
     char id[33];
     if (!bad) a.hash = hash_of(r, body, &bad);
     if (!bad) a.data = by_name(r, e, body);
-    if (!bad && a.data && join(app, r, e, body, &a, M8__CALL, id)) reply_id(r, id);
+    if (!bad && a.data && join(app, r, e, &body, &a, M8__CALL, id)) reply_id(r, id);
     json_decref(a.data);
     json_decref(body);
 }
@@ -319,7 +326,7 @@ void m8__route_run(m8_http_req *r, void *user)
     if (body && read_asked(r, body, &a)) {
         m8_event *e = a.fn >= 0 ? event_at(app, a.fn) : event_named(app, name, strlen(name));
         if (!e || (app->launch.api_closed && e->queue)) m8_http_refuse(r, 404, "There is no endpoint of this name.");
-        else join(app, r, e, body, &a, M8__DIRECT, id);
+        else join(app, r, e, &body, &a, M8__DIRECT, id);
     }
     json_decref(body);
 }

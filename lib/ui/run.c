@@ -114,6 +114,27 @@ static void keep_states(m8_call *c, m8_buf *changed)
             json_decref(was);
         }
         if (!m8__session_set(c->session, b, json_incref(value))) c->broken = M8_E_NOMEM;
+        json_decref(c->out[i].said);
+        c->out[i].said = json_incref(value);
+    }
+}
+
+/* Lock held: State is shared with the session and with other runs, and jansson's counts alone do not order what threads do with a value. */
+static void drop_states(m8_call *c)
+{
+    const m8_event *e = c->event;
+    for (size_t i = 0; i < e->n_in; i++) {
+        if (e->plan->state_in[i]) json_array_set_new(c->in, i, json_null());
+    }
+}
+
+static void drop_state_outputs(m8_call *c)
+{
+    for (size_t i = 0; i < c->event->n_out; i++) {
+        if (!c->event->plan->state_out[i]) continue;
+        json_decref(c->out[i].value);
+        json_decref(c->out[i].said);
+        c->out[i].value = c->out[i].said = NULL;
     }
 }
 
@@ -225,6 +246,7 @@ static bool take_chunk(m8_call *c)
     pthread_mutex_lock(&c->app->lock);
     json_t *chunk = c->chunk;
     c->chunk = NULL;
+    if (chunk) drop_states(c);
     pthread_mutex_unlock(&c->app->lock);
     if (!chunk) return false;
     json_decref(c->in);
@@ -272,6 +294,8 @@ static void finish(m8_call *c, m8_status st, m8_error *err)
         q->stats.failed++;
     }
     if (!st || !cancelled) took(c, s);
+    drop_states(c);
+    drop_state_outputs(c);
     m8__run_told(c);
     m8__leave(c, !c->follows);
     pthread_mutex_unlock(&c->app->lock);

@@ -224,7 +224,6 @@ struct m8_call {
 };
 
 /* json_text.c */
-void m8__put_json(m8_buf *out, const json_t *value);
 void m8__put_text(m8_buf *out, const char *s, size_t n); /* with quotes; valid UTF-8 */
 void m8__put_real(m8_buf *out, double x);                /* as short as reads back the same; null where it is no number */
 void m8__put_seconds(m8_buf *out, double s);             /* to the microsecond */

@@ -220,6 +220,7 @@ m8_status m8__route(m8_blocks *app, m8_route route, m8_error *err);
 const char *m8__root(m8_blocks *app, m8_http_req *r);
 bool m8__random_hex(char *out, size_t n_digits); /* and a NUL; from the kernel */
 m8_status m8__dump(m8_buf *out, const json_t *value); /* compact, UTF-8, unescaped */
+void m8__put_json(m8_buf *out, const json_t *value); /* the same, sticky; NULL: null (json_text.c) */
 json_t *m8__number(double x); /* integer where whole and exact, null for NaN and infinities */
 
 #endif

@@ -6,17 +6,10 @@
 
 #define MOST_DEPTH 64
 
-static int add_text(const char *data, size_t n, void *user)
-{
-    m8_buf *b = user;
-    m8_buf_add(b, data, n);
-    return b->status ? -1 : 0;
-}
-
 m8_status m8__dump(m8_buf *out, const json_t *value)
 {
     if (!value) return out->status = out->status ? out->status : M8_E_NOMEM;
-    if (json_dump_callback(value, add_text, out, JSON_COMPACT | JSON_ENCODE_ANY) && !out->status) out->status = M8_E_NOMEM;
+    m8__put_json(out, value);
     return out->status;
 }
 
