@@ -71,7 +71,8 @@ static struct sse *begin(const struct site *s, const char *method, const char *p
     e->length = -1;
     char *head = NULL;
     int len = asprintf(&head, "%s %s HTTP/1.1\r\nHost: 127.0.0.1:%d\r\n%sContent-Length: %zu\r\n\r\n", method, path, s->port, headers, n);
-    if (e->fd < 0 || !send_all(e->fd, head, (size_t)len) || !send_all(e->fd, body, n)) e->over = true;
+    e->over = e->fd < 0 || !send_all(e->fd, head, (size_t)len);
+    if (!e->over) send_all(e->fd, body, n); /* a server that refuses it may have stopped reading, and has answered */
     free(head);
     return e;
 }
