@@ -30,7 +30,7 @@ typedef struct m8_http_req m8_http_req; /* a request and its answer; valid until
 
 typedef struct m8_http_log {
     const char *method, *target, *peer, *user; /* control bytes escaped; user "" if none was set */
-    int status;
+    int status;      /* 0: the client had gone before an answer */
     uint64_t bytes;  /* of the answer, heads included */
     double took_s;   /* from the first byte of the head to the last of the answer */
 } m8_http_log;
@@ -122,7 +122,8 @@ M8_API void m8_http_on_end(m8_http_req *r, void (*fn)(void *user, bool gone), vo
 
 /* ---- the answer ---------------------------------------------------------------------------------------------------- */
 
-/* A handler that returns without one of these has taken the request to answer it later, on the loop. */
+/* A handler that returns without one of these has taken the request to answer it later, on the loop. Once the client has gone, which
+ * m8_http_on_end() tells, there is no request any more. */
 M8_API void m8_http_set(m8_http_req *r, const char *name, const char *value); /* a header, before the reply; bytes that do not belong are dropped */
 M8_API void m8_http_reply(m8_http_req *r, int status, const char *mime, const void *data, size_t n); /* copies */
 M8_API void m8_http_reply_static(m8_http_req *r, int status, const char *mime, const void *data, size_t n); /* borrowed for ever */
@@ -144,7 +145,8 @@ M8_API void m8_http_abort(m8_http_req *r);           /* break the connection off
 M8_API bool m8_http_post(m8_http *h, void (*fn)(void *user), void *user);
 
 typedef struct m8_http_timer m8_http_timer;
-/** Call fn(user) on the loop in after_s seconds and then, unless every_s is 0, every every_s. NULL: no memory. A timer that is not repeated is gone once it has run. */
+/** Call fn(user) on the loop in after_s seconds and then, unless every_s is 0, every every_s. NULL: no memory. A timer that is not
+ *  repeated is gone once it has run, all are with the server. Before m8_http_run() or on the loop. */
 M8_API m8_http_timer *m8_http_timer_new(m8_http *h, double after_s, double every_s, void (*fn)(void *user), void *user);
 M8_API void m8_http_timer_free(m8_http_timer *t);
 

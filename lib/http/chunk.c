@@ -56,7 +56,8 @@ static int step(struct m8__chunk *c, char b)
             return 0;
         }
         if (!is_text(b)) return 400;
-        return ++c->n_line > M8__MAX_LINE || ++c->n_trailer > MAX_TRAILER ? 431 : 0;
+        c->n_trailer++;
+        return ++c->n_line > M8__MAX_LINE ? 431 : 0;
     case LINE_LF:
         c->n_trailer += 3; /* so that many short lines come to an end, too */
         if (c->n_trailer > MAX_TRAILER) return 431;

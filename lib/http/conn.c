@@ -228,7 +228,7 @@ void m8__conn_event(struct conn *c, uint32_t events)
             c->keep = false;
             m8__conn_watch(c, c->events & EPOLLOUT);
         }
-    } else if (events & (EPOLLIN | EPOLLRDHUP)) {
+    } else if (events & (EPOLLIN | EPOLLRDHUP) && !(c->in && c->dirty)) { /* requests that wait here come first, also before the end */
         read_some(c);
     }
     m8__conn_turn(c);

@@ -126,10 +126,10 @@ static bool done(m8_http *h)
     return true;
 }
 
-static m8_status turn(m8_http *h, m8_error *err)
+m8_status m8__loop_once(m8_http *h, bool wait, m8_error *err)
 {
     struct epoll_event ev[BATCH];
-    int n = epoll_wait(h->epoll, ev, BATCH, timeout_ms(h));
+    int n = epoll_wait(h->epoll, ev, BATCH, wait ? timeout_ms(h) : 0);
     if (n < 0 && errno != EINTR) return m8_fail_errno(err, M8_E_IO, "waiting for connections");
     h->now = m8_now_s();
     for (int i = 0; i < n; i++) {
@@ -160,7 +160,7 @@ m8_status m8_http_run(m8_http *h, m8_error *err)
     pthread_sigmask(SIG_BLOCK, &pipe, &before);
     h->now = m8_now_s();
     m8_status st = M8_OK;
-    while (!st && !done(h)) st = turn(h, err);
+    while (!st && !done(h)) st = m8__loop_once(h, true, err);
     stop_listening(h);
     close_idle(h, true);
     m8__loop_turn(h);

@@ -70,13 +70,16 @@ static void set_limits(m8_http *h)
 static m8_status listen_at(m8_http *h, struct sockaddr *at, socklen_t size, m8_error *err)
 {
     const m8_sys *sys = m8_sys_get();
-    int one = 1, zero = 0, idle = 60;
+    int one = 1, zero = 0, idle = 60, pause = 15;
+    unsigned unheard_ms = (unsigned)(h->length[M8__WAIT_STALL] * 1e3); /* a client that vanished without a word */
     h->listener = sys->socket(at->sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     if (h->listener < 0) return m8_fail_errno(err, M8_E_IO, "opening a socket");
     /* accepted sockets inherit these */
     setsockopt(h->listener, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
     setsockopt(h->listener, SOL_SOCKET, SO_KEEPALIVE, &one, sizeof one);
     setsockopt(h->listener, IPPROTO_TCP, TCP_KEEPIDLE, &idle, sizeof idle);
+    setsockopt(h->listener, IPPROTO_TCP, TCP_KEEPINTVL, &pause, sizeof pause);
+    setsockopt(h->listener, IPPROTO_TCP, TCP_USER_TIMEOUT, &unheard_ms, sizeof unheard_ms);
     setsockopt(h->listener, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one);
     if (at->sa_family == AF_INET6) setsockopt(h->listener, IPPROTO_IPV6, IPV6_V6ONLY, &zero, sizeof zero);
     int first = h->o.port, tries = h->o.n_ports > 1 && first ? h->o.n_ports : 1;

@@ -203,7 +203,8 @@ const char *m8__date_now(m8_http *h);
 void m8__reply_file(m8_http_req *r, int status, const char *mime, int fd, uint64_t from, uint64_t n); /* fd is taken */
 
 /* loop.c, timer.c, address.c, tls.c */
-void m8__loop_turn(m8_http *h);
+m8_status m8__loop_once(m8_http *h, bool wait, m8_error *err); /* one turn */
+void m8__loop_turn(m8_http *h); /* its end */
 void m8__stoppers_call(m8_http *h, double grace_s);
 void m8__loop_wake(m8_http *h); /* any thread, any signal handler */
 void m8__wait_expired(m8_http *h);

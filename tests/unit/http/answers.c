@@ -81,6 +81,22 @@ static void hang(m8_http_req *r, void *user)
     m8_http_begin(r, 200, "text/event-stream");
 }
 
+static m8_http_timer *unsent_timer;
+static int n_unsent;
+static void unsent_tick(void *user)
+{
+    char text[64];
+    m8_http_write(user, text, (size_t)sprintf(text, "unsent %zu,", m8_http_unsent(user)));
+    if (++n_unsent < 3) return;
+    m8_http_timer_free(unsent_timer);
+    m8_http_end(user);
+}
+static void unsent(m8_http_req *r, void *user)
+{
+    m8_http_begin(r, 200, "text/plain");
+    unsent_timer = m8_http_timer_new(server.h, 0.01, 0.01, unsent_tick, r);
+}
+
 static void headers(m8_http_req *r, void *user)
 {
     m8_http_set(r, "X-Name", m8_http_arg(r, "v"));
@@ -104,6 +120,7 @@ static const m8_route routes[] = {
     { "GET", "/later", later },
     { "GET", "/hang", hang },
     { "GET", "/headers", headers },
+    { "GET", "/unsent", unsent },
 };
 
 static int setup(void **state)
@@ -172,8 +189,17 @@ static void test_pipeline(void **state)
     assert_int_equal(ask(&server, b.data, b.len, out, sizeof out), 200);
     assert_int_equal(count_of(out, "HTTP/1.1 200 OK\r\n"), 101);
     assert_int_equal(count_of(out, "hello\n"), 51);
+    int fd = dial(&server); /* a client that closes its side behind them gets them all */
+    b.len -= 2;
+    b.len -= strlen("Connection: close\r\n");
+    m8_buf_str(&b, "\r\n");
+    say(fd, b.data, b.len);
+    shutdown(fd, SHUT_WR);
+    assert_true(hear(fd, out, sizeof out, 5000) > 0);
+    assert_int_equal(count_of(out, "HTTP/1.1 200 OK\r\n"), 101);
+    close(fd);
     m8_buf_finish(&b);
-    int fd = dial(&server); /* two that are answered late, byte by byte; in order */
+    fd = dial(&server); /* two that are answered late, byte by byte; in order */
     const char *text = "GET /later HTTP/1.1\r\n" HOST "\r\nGET /hello HTTP/1.1\r\n" CLOSE "\r\n";
     for (; *text; text++) say(fd, text, 1);
     assert_true(hear(fd, out, sizeof out, 5000) > 0);
@@ -224,6 +250,8 @@ static void test_streams(void **state)
     assert_string_equal(strstr(out, "\r\n\r\n"), "\r\n\r\n0012\r\ndata: 1\n\ndata: 2\n\n\r\n0\r\n\r\n");
     assert_int_equal(ask_text(&server, "HEAD /stream HTTP/1.1\r\n" CLOSE "\r\n", out, sizeof out), 200);
     assert_string_equal(strstr(out, "\r\n\r\n"), "\r\n\r\n");
+    assert_int_equal(ask_text(&server, "GET /unsent HTTP/1.1\r\n" CLOSE "\r\n", out, sizeof out), 200);
+    assert_string_equal(strstr(out, "\r\n\r\n"), "\r\n\r\n9\r\nunsent 0,\r\n9\r\nunsent 0,\r\n9\r\nunsent 0,\r\n0\r\n\r\n");
     static char all[400000];
     assert_int_equal(ask_text(&server, "GET /large HTTP/1.1\r\n" CLOSE "\r\n", all, sizeof all), 200);
     assert_memory_equal(strstr(all, "\r\n\r\n") + 4, big, sizeof big);

@@ -71,6 +71,48 @@ static void test_streams(void **state)
     server_end(&server);
 }
 
+static void drop(m8_http_req *r, const char *data, size_t n, void *user) {}
+static void wait_body(m8_http_req *r, void *user) {}
+static char big[4000000];
+static void large(m8_http_req *r, void *user) { m8_http_reply_static(r, 200, "text/plain", big, sizeof big); }
+
+/* 256 heads, 128 bodies, 64 readers that come to no end, and 500 that say nothing: an ordinary request is answered meanwhile. */
+static void test_slow(void **state)
+{
+    static const m8_route all[] = { { "GET", "/get", get }, { "POST", "/body", wait_body, .body = drop }, { "GET", "/large", large } };
+    server_open(&server, &(m8_http_opts){ .head_s = 1, .idle_s = 1, .stall_s = 1 }, all, 3);
+    server.h->length[M8__WAIT_BODY] = 0.3;
+    server_start(&server);
+    int n = 948;
+    double began = m8_now_s(), worst = 0;
+    int n_asked = 0, n_late = 0;
+    for (int i = 0; i < n; i++) {
+        fds[i] = dial(&server);
+        if (i < 256) say_text(fds[i], "GET /get HTTP/1.1\r\nHost: loc");
+        else if (i < 384) say_text(fds[i], "POST /body HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1000\r\n\r\nabc");
+        else if (i < 448) say_text(fds[i], "GET /large HTTP/1.1\r\nHost: localhost\r\n\r\n");
+    }
+    m8_http_stats stats = { 0 };
+    while (m8_now_s() - began < 1.2 || (stats.connections && m8_now_s() - began < 8)) {
+        for (int i = 0; i < 256; i++) say(fds[i], "x", 1);
+        double at = m8_now_s();
+        int fd = dial(&server);
+        say_text(fd, "GET /get HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
+        assert_true(hear(fd, out, sizeof out, 5000) > 0);
+        close(fd);
+        n_asked++;
+        n_late += m8_now_s() - at > 2;
+        if (m8_now_s() - at > worst) worst = m8_now_s() - at;
+        m8_http_get_stats(server.h, &stats);
+        usleep(20000);
+    }
+    for (int i = 0; i < n; i++) close(fds[i]);
+    printf("beside %d slow clients a request took at most %.3f s\n", n, worst);
+    assert_true(n_late * 10 <= n_asked); /* none, but on a machine that is busy with other things */
+    assert_int_equal(stats.connections, 0); /* all of them were ended */
+    server_end(&server);
+}
+
 static void test_most(void **state)
 {
     server_open(&server, &(m8_http_opts){ .max_connections = 10 }, routes, 2);
@@ -152,6 +194,6 @@ static void test_addresses(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = { cmocka_unit_test(test_streams), cmocka_unit_test(test_most), cmocka_unit_test(test_addresses) };
+    const struct CMUnitTest tests[] = { cmocka_unit_test(test_streams), cmocka_unit_test(test_slow), cmocka_unit_test(test_most), cmocka_unit_test(test_addresses) };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -273,8 +273,8 @@ static void test_slow(void **state)
     say_text(slow, "POST /piece HTTP/1.1\r\n" H "Content-Length: 900\r\n\r\n");
     say_text(idle, "GET /get HTTP/1.1\r\n" H "\r\n");
     alive();
-    for (int i = 0; i < 30; i++) { /* 200 bytes a second are enough */
-        say_text(slow, "0123456789");
+    for (int i = 0; i < 30; i++) { /* 500 bytes a second are enough */
+        say_text(slow, "0123456789012345678901234");
         usleep(50000);
         if (i == 5) alive();
     }
@@ -285,8 +285,8 @@ static void test_slow(void **state)
     assert_memory_equal(out, "HTTP/1.1 408", 12);
     assert_true(hear(idle, out, sizeof out, 5000) > 0); /* the answer, then closed */
     assert_memory_equal(out, "HTTP/1.1 200", 12);
-    assert_true(m8_now_s() - began < 4);
-    for (int i = 0; i < 600; i++) say_text(slow, "x");
+    assert_true(m8_now_s() - began < 8);
+    for (int i = 0; i < 150; i++) say_text(slow, "x");
     assert_true(hear(slow, out, sizeof out, 5000) > 0);
     assert_memory_equal(out, "HTTP/1.1 200", 12);
     int fds[] = { head, silent, body, idle, slow };
@@ -336,7 +336,7 @@ static void test_origins(void **state)
         { "localhost", "http://[::1]:5", true }, { "localhost", "https://0.0.0.0", true }, { "localhost", "http://127.0.0.1:80", true },
         { "ball.example", "http://ball.example", true }, { "ball.example:80", "http://ball.example", true }, { "ball.example:81", "http://ball.example:81", true },
         { "ball.example", "HTTP://Ball.Example", true }, { "localhost", "https://app.example:8443", true }, { "ball.example", "https://app.example:8443", true },
-        { "ball.example", "https://ball.example", false }, { "ball.example", "http://ball.example:81", false }, { "ball.example:81", "http://ball.example", false },
+        { "ball.example", "https://ball.example", false }, { "ball.example:443", "https://ball.example", false }, { "ball.example", "http://ball.example:81", false }, { "ball.example:81", "http://ball.example", false },
         { "ball.example", "http://localhost", false }, { "localhost", "http://evil.example", false }, { "localhost", "null", false },
         { "localhost", "http://localhost.evil", false }, { "localhost", "http://evil#localhost", false }, { "localhost", "http://localhost@evil", false },
         { "localhost", "http://evil.localhost", false }, { "localhost", "http://localhost:3000/", false }, { "localhost", "http://127.0.0.2", false },

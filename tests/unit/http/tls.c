@@ -115,6 +115,17 @@ static void test_answers(void **state)
     assert_int_equal(ask_tls(b.data, b.len), 200);
     assert_memory_equal(strstr(out, "\r\n\r\n") + 4, big, sizeof big);
     assert_non_null(strstr(out, "https://localhost"));
+    int fd; /* a record that is larger than the room behind what came before it */
+    SSL *s = meet(&fd);
+    assert_int_equal(SSL_write(s, "GET /ro", 7), 7);
+    usleep(50000);
+    m8_buf_clear(&b);
+    m8_buf_printf(&b, "ot HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nA: %.7000s\r\nB: %.7000s\r\n\r\n", big, big);
+    assert_int_equal(SSL_write(s, b.data, (int)b.len), b.len);
+    assert_true(SSL_read(s, out, sizeof out) > 0);
+    assert_memory_equal(out, "HTTP/1.1 200", 12);
+    SSL_free(s);
+    close(fd);
     m8_buf_finish(&b);
     assert_int_equal(ask_tls("GET /file HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n", 0), 200);
     assert_memory_equal(strstr(out, "\r\n\r\n") + 4, big, sizeof big);
