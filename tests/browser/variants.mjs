@@ -60,7 +60,13 @@ await test("limits", async () => {
 });
 
 /* Opens a stream of MP3: the proxy's, or a run of `tone`; taps what the player gives out, and returns the samples as heard. */
-const listen = (page) => page.evaluate(async () => {
+const listen = (page, slow = 0) => page.evaluate(async (slow) => {
+    const decode = OfflineAudioContext.prototype.decodeAudioData;
+    if (slow) OfflineAudioContext.prototype.decodeAudioData = async function (data) {
+        const sound = await decode.call(this, data);
+        await new Promise((resolve) => setTimeout(resolve, slow));
+        return sound;
+    };
     const { app } = await import("./assets/app.js"), own = "test/stream.mp3?bytes=700&every=25";
     const given = (await fetch(own, { method: "HEAD" })).ok, player = app.player({ autoplay: true });
     let heard = [], ready;
@@ -87,7 +93,7 @@ const listen = (page) => page.evaluate(async () => {
     ready();
     await new Promise((resolve) => setTimeout(resolve, 200));
     return { heard, stats: player.stats, rate: player.rate, duration: player.duration, sine: given, kind: player.frames.format.kind, bytes: player.blob().size };
-});
+}, slow);
 
 await test("seamless", async (page) => {
     if (!page) skip("no lab is named");
@@ -113,6 +119,18 @@ await test("seamless", async (page) => {
         check(bend < 1.3 * top * (2 * Math.PI * 440 / rate) ** 2, `a seam: ${bend} where ${top * (2 * Math.PI * 440 / rate) ** 2} is due`);
     } else check(longest / rate < 0.12, `a silence of ${longest / rate} s`); /* the lab's pieces are encoded one by one, each with silence at its ends */
     if (kind === "mp3") check(late < 100, `audible ${late} ms after the first byte`);
+}, lab);
+
+/* More bytes come while a window is being decoded. */
+await test("slow_decoder", async (page) => {
+    if (!page) skip("no lab is named");
+    page.expected = /404 \(/;
+    page.setDefaultTimeout(30000);
+    const { heard, rate, sine } = await listen(page, 70);
+    if (!sine) skip("only with the proxy's stream");
+    const begin = heard.findIndex((x) => Math.abs(x) > 0.01), sound = heard.slice(begin + rate / 5, heard.findLastIndex((x) => Math.abs(x) > 0.01) - rate / 5), top = Math.max(...sound);
+    const bend = sound.slice(1, -1).reduce((most, x, i) => Math.max(most, Math.abs(sound[i + 2] - 2 * x + sound[i])), 0);
+    check(bend < 1.3 * top * (2 * Math.PI * 440 / rate) ** 2, `a seam: ${bend}`);
 }, lab);
 
 await test("starved", async (page) => {

@@ -50,7 +50,7 @@ function addPeaks(out, data, start, total) {
 let mp3Offered = true; /* until a server has said no */
 
 export class StreamPlayer {
-    constructor({ lead = 0.06, autoplay = true, volume = 1, rate = 0, client = null } = {}) {
+    constructor({ lead = 0.05, autoplay = true, volume = 1, rate = 0, client = null } = {}) {
         Object.assign(this, emitter(), { lead, client });
         this.frames = new Frames();
         this.pieces = [];       /* { start, buffer } in samples of the stream */
@@ -146,7 +146,8 @@ export class StreamPlayer {
         for (;;) {
             const { list } = this.frames, to = list.length, usable = this.complete ? to : to - 1;
             if (usable <= this.decoded || this.closing.signal.aborted) return;
-            const from = this.frames.before(this.decoded), window = (i) => (i < to ? list[i].start : this.frames.samples) - list[from].start;
+            const from = this.frames.before(this.decoded), end = this.frames.samples; /* more may come while it is decoded */
+            const window = (i) => (i < to ? list[i].start : end) - list[from].start;
             let sound;
             try {
                 sound = await new OfflineAudioContext(this.frames.format.channels, 1, this.rate).decodeAudioData(this.frames.bytes(from, to));
@@ -181,8 +182,8 @@ export class StreamPlayer {
         this.pieces.push(piece);
         this.total += buffer.length;
         if (this.started && this.wanted) this.schedule(piece);
-        else if (this.wanted && (this.complete || this.total >= this.rate / 10)) this.start();
-        else if (this.wanted) this.soon ??= setTimeout(() => this.wanted && !this.started && this.start(), 100); /* a scrap would starve at once */
+        else if (this.wanted && (this.complete || this.total >= this.rate / 20)) this.start();
+        else if (this.wanted) this.soon ??= setTimeout(() => this.wanted && !this.started && this.start(), 60); /* a scrap would starve at once */
         this.emit("more");
     }
 
