@@ -224,10 +224,7 @@ void m8__conn_event(struct conn *c, uint32_t events)
         bool sending = c->req && c->req->answer == M8__ENDED;
         if (!(events & EPOLLRDHUP)) m8__conn_watch(c, c->events & ~(uint32_t)EPOLLIN); /* the next request waits in the kernel */
         else if (!sending) m8__conn_kill(c); /* nobody waits for the answer any more */
-        else {
-            c->keep = false;
-            m8__conn_watch(c, c->events & EPOLLOUT);
-        }
+        else m8__conn_watch(c, c->events & EPOLLOUT); /* it reads on, and what it sent before is answered */
     } else if (events & (EPOLLIN | EPOLLRDHUP) && !(c->in && c->dirty)) { /* requests that wait here come first, also before the end */
         read_some(c);
     }

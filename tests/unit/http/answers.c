@@ -255,6 +255,20 @@ static void test_streams(void **state)
     static char all[400000];
     assert_int_equal(ask_text(&server, "GET /large HTTP/1.1\r\n" CLOSE "\r\n", all, sizeof all), 200);
     assert_memory_equal(strstr(all, "\r\n\r\n") + 4, big, sizeof big);
+    int fd = dial(&server), small = 65536; /* a client that closes its side while it is sent to, and reads late */
+    setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &small, sizeof small);
+    m8_buf b = { 0 };
+    for (int i = 0; i < 12; i++) m8_buf_str(&b, "GET /large HTTP/1.1\r\n" HOST "\r\n");
+    say(fd, b.data, b.len);
+    m8_buf_finish(&b);
+    usleep(100000);
+    shutdown(fd, SHUT_WR);
+    usleep(100000);
+    static char dozen[12 * (sizeof big + 1000)];
+    ssize_t got_all = hear(fd, dozen, sizeof dozen, 20000);
+    assert_true(got_all > 12 * (ssize_t)sizeof big);
+    assert_memory_equal(dozen + got_all - sizeof big, big, sizeof big);
+    close(fd);
     assert_int_equal(ask_text(&server, "GET /large_stream HTTP/1.1\r\n" CLOSE "\r\n", all, sizeof all), 200);
     char *at = strstr(all, "\r\n\r\n") + 4;
     size_t got = 0;

@@ -169,6 +169,51 @@ static void test_stop(void **state)
     m8_http_close(server.h);
 }
 
+/* Requests that end each other: each end writes to all the others and breaks them off. */
+enum { N_CHAIN = 30 };
+static m8_http_req *chain[N_CHAIN];
+static atomic_int n_chain, n_chain_ended;
+static void chain_end(void *user, bool gone)
+{
+    *(m8_http_req **)user = NULL;
+    for (int i = 0; i < N_CHAIN; i++) {
+        if (!chain[i]) continue;
+        m8_http_write(chain[i], "x", 1);
+        if (i % 3 == 0) m8_http_end(chain[i]);
+        else m8_http_abort(chain[i]);
+    }
+    atomic_fetch_add(&n_chain_ended, 1);
+}
+static void chain_link(m8_http_req *r, void *user)
+{
+    int i = n_chain;
+    chain[i] = r;
+    m8_http_on_end(r, chain_end, &chain[i]);
+    m8_http_begin(r, 200, "text/plain");
+    n_chain = i + 1;
+}
+
+static void test_chain(void **state)
+{
+    static const m8_route all[] = { { "GET", "/link", chain_link } };
+    for (int round = 0; round < 10; round++) {
+        n_chain = n_chain_ended = 0;
+        server_open(&server, NULL, all, 1);
+        server_start(&server);
+        int fds[N_CHAIN];
+        for (int i = 0; i < N_CHAIN; i++) {
+            fds[i] = dial(&server);
+            say_text(fds[i], "GET /link HTTP/1.1\r\nHost: localhost\r\n\r\n");
+        }
+        wait_for(&n_chain, N_CHAIN);
+        close(fds[round]);
+        wait_for(&n_chain_ended, N_CHAIN);
+        for (int i = 0; i < N_CHAIN; i++)
+            if (i != round) close(fds[i]);
+        server_end(&server);
+    }
+}
+
 /* ---- readers ---------------------------------------------------------------------------------------------------------------- */
 
 static char chunk[100000];
@@ -278,7 +323,7 @@ static void test_open(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_open), cmocka_unit_test(test_posts), cmocka_unit_test(test_timers), cmocka_unit_test(test_stop), cmocka_unit_test(test_readers),
+        cmocka_unit_test(test_open), cmocka_unit_test(test_posts), cmocka_unit_test(test_timers), cmocka_unit_test(test_stop), cmocka_unit_test(test_chain), cmocka_unit_test(test_readers),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
