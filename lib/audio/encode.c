@@ -18,9 +18,9 @@ struct option {
     const char *name, *value;
 };
 
-/* AAC's fast coder takes 2.5 instead of 5.0 ms of a core for a second of speech at 22,050 Hz and 64 kbit/s (3.0 instead of 6.0 at 44,100). It follows the
- * waveform more closely (46 instead of 35 dB) where the slow one, which looks for the best place of each bit by a model of the ear, would keep more of the
- * highest band at low rates. LAME's levels 7 to 9 take the same time.
+/* AAC's fast coder takes 2.5 to 2.9 ms of a core for a second of speech at 22,050 Hz and 64 kbit/s, the slow one 5 to 15. It follows the waveform more
+ * closely (46 instead of 35 dB for one recording); the slow one, which looks for the best place of each bit by a model of the ear, keeps more of the
+ * highest band when bits are few. LAME's levels 7 to 9 take the same time.
  * The muxers are told to leave out whatever needs seeking or tags: an mp3 begins with its first frame of sound. LAME without
  * the bit reservoir makes every frame stand alone: the first leaves at once, and a player may enter anywhere. */
 static const struct format {

@@ -114,8 +114,8 @@ int m8__streams_count(m8_blocks *app)
 
 /* ---- the handler's thread */
 
-/* Make room: ended streams go, this session's when it has many, anybody's when all together are too big; the oldest first. */
-static void evict(m8_blocks *app, const char *session)
+/* Make room: ended streams go, this session's when it has many, anybody's when all together would be too big with n bytes more; the oldest first. */
+static void evict(m8_blocks *app, const char *session, size_t n)
 {
     struct m8__streams *all = app->streams;
     for (;;) {
@@ -129,7 +129,7 @@ static void evict(m8_blocks *app, const char *session)
             if (same) oldest_mine = at;
         }
         if (mine > PER_SESSION && oldest_mine) unlist(all, oldest_mine);
-        else if (all->bytes > ALL_BYTES && oldest) unlist(all, oldest);
+        else if (all->bytes + n > ALL_BYTES && oldest) unlist(all, oldest);
         else return;
     }
 }
@@ -159,7 +159,7 @@ m8_status m8__stream_open(m8_blocks *app, const char *session_hash, const m8_blo
     s->next = app->streams->list;
     app->streams->list = s;
     app->streams->n++;
-    evict(app, session_hash);
+    evict(app, session_hash, 0);
     pthread_mutex_unlock(&app->lock);
     *out = s;
     return M8_OK;
@@ -202,7 +202,7 @@ static m8_status add_locked(struct m8__stream *s, struct m8__segment *seg, struc
     size_t n = (seg->piece ? seg->piece->n : 0) + (mp3 ? mp3->n : 0);
     if (s->forgotten || s->ended) return m8_fail(err, M8_E_CANCELLED, "nobody listens any more");
     if (s->bytes + n > STREAM_BYTES) return m8_fail(err, M8_E_LIMIT, "the stream is longer than %zu bytes", STREAM_BYTES);
-    if (all->bytes + n > ALL_BYTES) evict(s->app, s->session);
+    if (all->bytes + n > ALL_BYTES) evict(s->app, s->session, n);
     if (all->bytes + n > ALL_BYTES) return m8_fail(err, M8_E_LIMIT, "there are too many streams");
     if ((seg->piece && !list_room(&s->segment, s->n_segments, sizeof *s->segment)) || (mp3 && !list_room(&s->mp3, s->n_mp3, sizeof *s->mp3)))
         return m8_fail(err, M8_E_NOMEM, "stream: out of memory");
