@@ -93,6 +93,8 @@ const char *m8__asset_tag(const m8_blocks *app, size_t i); /* ETag of app->opts.
 
 void m8__streams_sweep(m8_blocks *app, double now);
 
+bool m8__auth_right(m8_blocks *app, const char *name, const char *password); /* auth.c */
+
 /* ---- throttle.c: guesses of a password, slowed ------------------------------------------------------------------------------ */
 
 struct m8__throttle;

@@ -1,4 +1,4 @@
-/* stream.h - a stream of sound that grows: what stream.c (store, readers, routes) and sound.c (encoders) share. */
+/* stream.h - a stream of sound that grows: what stream.c (store), sound.c (encoders) and listen.c (routes) share. */
 #ifndef M8__UI_STREAM_H
 #define M8__UI_STREAM_H
 
@@ -43,6 +43,17 @@ struct m8__stream {
     double changed;       /* when it grew last */
     bool ended, forgotten, waking;
 };
+
+struct m8__streams {
+    struct m8__stream *list;
+    size_t bytes;
+    int n;
+    pthread_t loader; /* loads FFmpeg, so that the first sound needs not wait for it */
+    bool loading, lagging; /* lagging: the loop's; a timer looks after slow readers */
+};
+
+void m8__stream_unref(struct m8__stream *s);
+void m8__stream_wake(struct m8__stream *s); /* tell its listeners, on the loop; under app->lock */
 
 /** List what has become readable: whole ADTS frames (NULL: none) and mp3 (n 0: none), both copied. */
 m8_status m8__stream_add(struct m8__stream *s, const void *aac, size_t n_aac, uint32_t frames, int rate, const void *mp3, size_t n_mp3, m8_error *err);
