@@ -4,6 +4,7 @@ import { existsSync, readFileSync, writeFileSync, mkdtempSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, extname, join, normalize } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { runInNewContext } from 'node:vm';
 import { launch, complaints } from './browser.mjs';
 import { suite, same, need, sleep } from './kit.mjs';
 
@@ -25,13 +26,19 @@ const { test, done } = suite('frontend', 25000);
 
 // The page of the wheel with the config and the API info that stand in the server's own page.
 function page_of(own) {
-  const part = (name) => new RegExp(`window\\.${name}\\s*=\\s*(.*?);?\\s*</script>`, 's').exec(own)?.[1];
-  const config = part('gradio_config');
-  need(config, 'there is no window.gradio_config in the page of the server');
+  const window = {};
+  for (const [, script] of own.matchAll(/<script[^>]*>(.*?)<\/script>/gs)) {
+    if (!/window\.gradio_(config|api_info)\s*=/.test(script)) continue;
+    try {
+      runInNewContext(script, { window });
+    } catch {} // what comes behind the values needs a browser
+  }
+  need(window.gradio_config, 'there is no window.gradio_config in the page of the server');
+  const text = (value) => JSON.stringify(value ?? null).replaceAll('<', '\\u003c');
   const values = {
-    'config | toorjson': config,
-    'gradio_api_info | toorjson': part('gradio_api_info') ?? '{}',
-    "config.get('root', '') | toorjson": JSON.stringify(JSON.parse(config).root ?? ''),
+    'config | toorjson': text(window.gradio_config),
+    'gradio_api_info | toorjson': text(window.gradio_api_info),
+    "config.get('root', '') | toorjson": text(window.gradio_config.root ?? ''),
   };
   return template.replace(
     /\{\{ *(.*?) *\}\}/g,

@@ -245,6 +245,15 @@ def post(base, path, body=None, headers=()):
     return ask(base, "POST", path, headers, body)
 
 
+def in_page(text, name):
+    """A value that the page's script sets, `window.NAME = JSON`: as it stands there, and what it is. (None, None): there is none."""
+    found = re.search(r"window\." + name + r"\s*=\s*", text)
+    if not found:
+        return None, None
+    value, end = json.JSONDecoder().raw_decode(text, found.end())
+    return text[found.end():end], value
+
+
 def multipart(parts, boundary="----lab7MA4YWxkTrZu0gW"):
     """parts: (field, file name or None, bytes[, content type]) -> (content type, body)"""
     body = b""

@@ -32,6 +32,14 @@ def fails(function, kind, what):
     raise Bad(f"{what}: expected {kind.__name__}, got the value {short(value)}")
 
 
+def joined(*jobs):
+    """Wait until the server has taken them; before that a cancel finds nothing."""
+    end = time.monotonic() + 15
+    while not all(job.communicator.event_id for job in jobs):
+        need(time.monotonic() < end, "the server does not take a job")
+        time.sleep(0.01)
+
+
 def content(path):
     with open(path, "rb") as file:
         return file.read()
@@ -201,7 +209,9 @@ def _():
 
 @test("status updates")
 def _():
-    first, job = lab.submit(0.6, api_name="/slow"), lab.submit(0.1, api_name="/slow")
+    first = lab.submit(1, api_name="/slow")
+    joined(first)
+    job = lab.submit(0.1, api_name="/slow")
     codes = []
 
     async def watch():
@@ -248,8 +258,10 @@ def _():
 @test("cancel what waits")
 def _():
     a, b = client(), client()
-    running, waiting = a.submit(0.7, api_name="/slow"), b.submit(20, api_name="/slow")
-    time.sleep(0.3)
+    running = a.submit(0.7, api_name="/slow")
+    joined(running)
+    waiting = b.submit(20, api_name="/slow")
+    joined(waiting)
     waiting.cancel()
     same(running.result(10), "slept")
     began = time.monotonic()
@@ -261,8 +273,10 @@ def _():
       ours="cancel ends other events of the session and function too, and their callers wait forever")
 def _():
     mine = client()
-    running, waiting = mine.submit(0.5, api_name="/slow"), mine.submit(20, api_name="/slow")
-    time.sleep(0.2)
+    running = mine.submit(0.5, api_name="/slow")
+    joined(running)
+    waiting = mine.submit(20, api_name="/slow")
+    joined(waiting)
     waiting.cancel()
     same(running.result(10), "slept")
     one, two = mine.submit(3, api_name="/count"), mine.submit(100, api_name="/count")
@@ -312,7 +326,7 @@ def _():
     while first.status().code != Status.PROCESSING:
         time.sleep(0.01)
     second = b.submit(0.1, api_name="/slow")
-    time.sleep(0.3)
+    joined(second)
     error = fails(lambda: c.predict(0.1, api_name="/slow"), QueueError, "the third")
     need("full" in str(error), str(error))
     same([first.result(10), second.result(10)], ["slept", "slept"])

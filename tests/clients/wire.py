@@ -42,27 +42,23 @@ def info(name, base):
 
 def page():
     """The config inside the page."""
-    reply = get(LAB, "/")
+    text = get(LAB, "/").text()
     want = trace("page-config-keys")[0]
-    found = re.search(r"window\.gradio_config\s*=\s*(.*?);?\s*</script>", reply.text(), re.S)
-    got = json.loads(found[1]) if found else None
-    tell("page/config", [] if got else [f"no window.gradio_config in the page: {short(reply.body)}"])
+    source, got = in_page(text, "gradio_config")
+    tell("page/config", [] if got else [f"no window.gradio_config in the page: {short(text)}"])
     if got:
-        tell("page/config keys", [] if sorted(got) == sorted(want["keys"]) else
-             [f"missing {sorted(set(want['keys']) - set(got))}, more {sorted(set(got) - set(want['keys']))}"])
+        tell("page/config keys", [] if sorted(got) == sorted(want["keys"]) else [
+            f"missing {sorted(set(want['keys']) - set(got))}, more {sorted(set(got) - set(want['keys']))}"])
         whole = get(LAB, "/config").json()
         for part in ("components", "dependencies", "layout", "current_page", "deep_link_state"):
             tell(f"page/{part}", Match(LAB).differ(want.get(part, whole.get(part)), got.get(part), part))
-        tell("page/escaped",
-             [] if not re.search(r"[<>&']", found[1]) else ["<, >, & or ' stands in the script as it is"])
-    found = re.search(r"window\.gradio_api_info\s*=\s*(.*?);?\s*</script>", reply.text(), re.S)
-    info = json.loads(found[1]) if found else {}
-    tell("page/api info",
-         [] if "/echo" in info.get("named_endpoints", {}) else ["no window.gradio_api_info with /echo in the page"])
-    found = re.search(r"window\.gradio_config\s*=\s*(.*?);?\s*</script>", get(AUTH, "/").text(), re.S)
+        tell("page/escaped", [] if not re.search(r"[<>&']", source) else ["<, >, & or ' stands in the script as it is"])
+    _, info = in_page(text, "gradio_api_info")
+    tell("page/api info", [] if "/echo" in (info or {}).get("named_endpoints", {}) else
+         ["no window.gradio_api_info with /echo in the page"])
+    _, got = in_page(get(AUTH, "/").text(), "gradio_config")
     want = trace("auth-page-config")[0]["window_gradio_config"]
-    tell("page/before login",
-         Match(AUTH).differ(want, json.loads(found[1])) if found else ["no window.gradio_config in the page"])
+    tell("page/before login", Match(AUTH).differ(want, got) if got else ["no window.gradio_config in the page"])
 
 
 # ---- recordings that can simply be played again
