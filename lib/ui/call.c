@@ -44,14 +44,21 @@ const char *m8_in_json(m8_call *c, int i)
     return c->texts[i];
 }
 
+/* Only what says that it is a file has been checked to be this session's: any JSON may have a path. */
+static bool is_file(const json_t *v)
+{
+    const char *type = json_string_value(json_object_get(json_object_get(v, "meta"), "_type"));
+    return type && !strcmp(type, "gradio.FileData") && json_is_string(json_object_get(v, "path"));
+}
+
 /* A FileData, or an entry of a gallery that holds one. */
 static const json_t *file_of(const json_t *v)
 {
     static const char *const within[] = {"image", "video", "file"};
-    if (json_is_string(json_object_get(v, "path"))) return v;
+    if (is_file(v)) return v;
     for (size_t i = 0; i < sizeof within / sizeof *within; i++) {
         const json_t *f = json_object_get(v, within[i]);
-        if (json_is_string(json_object_get(f, "path"))) return f;
+        if (is_file(f)) return f;
     }
     return NULL;
 }

@@ -19,6 +19,15 @@ json_t *m8__class_id(const struct m8__component *type)
     return id;
 }
 
+/* A copy whose files have URLs, with a mark for the root. */
+json_t *m8__with_urls(const json_t *value)
+{
+    json_t *copy = json_deep_copy(value);
+    if (!copy || !m8__add_urls(copy, M8__ROOT_MARK)) return copy;
+    json_decref(copy);
+    return NULL;
+}
+
 /* Without what Gradio leaves out: null, but for a State's time to live; and a State's value, which never leaves. */
 static json_t *props_of(const m8_block *b)
 {
@@ -28,7 +37,8 @@ static json_t *props_of(const m8_block *b)
     json_object_foreach(b->props, key, value) {
         if (json_is_null(value) && strcmp(key, "time_to_live")) continue;
         if (state && !strcmp(key, "value")) continue;
-        if (!out || json_object_set(out, key, value)) {
+        bool files = !strcmp(key, "value") || !strcmp(key, "samples");
+        if (!out || json_object_set_new(out, key, files ? m8__with_urls(value) : json_incref(value))) {
             json_decref(out);
             return NULL;
         }

@@ -37,7 +37,7 @@ static json_t *parameter(const m8_event *e, size_t i)
     json_t *value = json_object_get(b->props, "value"), *schema = m8__block_api_info(b, false);
     bool has = b->optional || (value && !json_is_null(value));
     return json_pack("{s:o, s:s, s:b, s:o, s:o, s:o, s:o, s:o}", "label", label(b, "parameter"), "parameter_name", e->params[i],
-                     "parameter_has_default", (int)has, "parameter_default", has ? json_incref(value) : json_null(), "type", schema,
+                     "parameter_has_default", (int)has, "parameter_default", has ? m8__with_urls(value) : json_null(), "type", schema,
                      "python_type", python_type(schema, json_object_get(schema, "additional_description")), "component", component_name(b),
                      "example_input", m8__block_example(b));
 }

@@ -2,15 +2,29 @@
 #include "table.h"
 #include <string.h>
 
+/* Bytes of the sequence at s, 0 where it is none: too short, too long for what it says, a surrogate, beyond U+10FFFF. */
+static int sequence(const unsigned char *s)
+{
+    if (s[0] < 0x80) return 1;
+    int n = s[0] >= 0xf0 ? 4 : s[0] >= 0xe0 ? 3 : 2;
+    if (s[0] < 0xc2 || s[0] > 0xf4) return 0;
+    unsigned low = s[0] == 0xe0 ? 0xa0 : s[0] == 0xf0 ? 0x90 : 0x80, high = s[0] == 0xed ? 0x9f : s[0] == 0xf4 ? 0x8f : 0xbf;
+    if (s[1] < low || s[1] > high) return 0;
+    for (int i = 2; i < n; i++) {
+        if ((s[i] & 0xc0) != 0x80) return 0;
+    }
+    return n;
+}
+
 /* Texts are the program's own, but may hold what it has read somewhere. */
 static json_t *text_new(m8_block *b, const char *key, const char *value)
 {
-    json_t *x = json_string(value);
-    if (x) return x;
-    x = json_string_nocheck(value);
-    if (x) m8__app_fail(b->app, M8_E_ARG, "%s of a %s is not UTF-8", key, b->type->type);
-    json_decref(x);
-    return NULL;
+    for (const unsigned char *s = (const unsigned char *)value; *s; s += sequence(s)) {
+        if (sequence(s)) continue;
+        m8__app_fail(b->app, M8_E_ARG, "%s of a %s is not UTF-8", key, b->type->type);
+        return NULL;
+    }
+    return json_string_nocheck(value);
 }
 
 void m8__props_set(m8_block *b, const char *key, json_t *value)
@@ -55,13 +69,17 @@ void m8__props_words(m8_block *b, const char *key, const char *words)
     m8__props_set(b, key, list);
 }
 
+/* jansson calls an allocation that failed a bad token; so what failed is read again, and blamed only if there is memory. */
 static json_t *parse(m8_block *b, const char *key, const char *json)
 {
     json_error_t why;
-    json_t *value = json_loads(json, JSON_DECODE_ANY | JSON_ALLOW_NUL, &why);
+    json_t *value = json_loads(json, JSON_DECODE_ANY, NULL);
+    if (!value) value = json_loads(json, JSON_DECODE_ANY, &why);
     if (value) return value;
-    if (json_error_code(&why) == json_error_out_of_memory) m8__app_nomem(b->app);
-    else m8__app_fail(b->app, M8_E_ARG, "%s of a %s is not JSON: %s", key, b->type->type, why.text);
+    void *memory = m8_malloc(strlen(json));
+    if (memory) m8__app_fail(b->app, M8_E_ARG, "%s of a %s is not JSON: %s", key, b->type->type, why.text);
+    else m8__app_nomem(b->app);
+    m8_free(memory);
     return NULL;
 }
 

@@ -55,10 +55,12 @@ json_t *m8__snippets(const char *root, const char *path, const json_t *endpoint)
 json_t *m8__info_tree(m8_blocks *app, bool all_endpoints);
 
 /* config.c */
-#define M8__ROOT_MARK "\x1em8 root\x1e" /* what stands for the root URL; control bytes, so that no text of an app is it by chance */
-#define M8__USER_MARK "\x1em8 user\x1e"
+/* What stands for the root URL and the user's name: with a byte that JSON leaves as it is, and that no text of an app has by chance. */
+#define M8__ROOT_MARK "\x7fm8 root\x7f"
+#define M8__USER_MARK "\x7fm8 user\x7f"
 json_t *m8__config_tree(const m8_blocks *app); /* new; NULL: no memory */
 json_t *m8__openapi_tree(m8_blocks *app);      /* openapi.c; likewise */
+json_t *m8__with_urls(const json_t *value);
 json_t *m8__class_id(const struct m8__component *type);
 bool m8__event_streams(const m8_event *e); /* of streamed input */
 

@@ -17,9 +17,7 @@ struct m8__config {
 
 /* ---- a text with places for the root -------------------------------------------------------------------------------- */
 
-/* How a mark looks once it is JSON within a text: control bytes are escaped. */
-#define ROOT_JSON "\\u001Em8 root\\u001E"
-#define USER_JSON "\"\\u001Em8 user\\u001E\""
+#define USER_JSON "\"" M8__USER_MARK "\""
 
 static bool cut(struct text *t, size_t at)
 {
@@ -37,7 +35,7 @@ static m8_status take_roots(struct text *t, m8_error *err)
 {
     if (t->text.status || !t->text.data) return m8_fail(err, M8_E_NOMEM, "out of memory for a text about the app");
     char *to = t->text.data, *from = to, *mark;
-    for (; (mark = strstr(from, ROOT_JSON)); from = mark + strlen(ROOT_JSON)) {
+    for (; (mark = strstr(from, M8__ROOT_MARK)); from = mark + strlen(M8__ROOT_MARK)) {
         memmove(to, from, (size_t)(mark - from));
         to += mark - from;
         if (!cut(t, (size_t)(to - t->text.data))) return m8_fail(err, M8_E_NOMEM, "out of memory for a text about the app");
@@ -114,7 +112,7 @@ static m8_status make(struct text *x, json_t *tree, bool for_page, bool with_use
     m8_status st = M8_OK;
     if (with_user && !take_user(&x->text, &behind)) st = m8_fail(err, M8_E_NOMEM, "out of memory for the config");
     if (!st) st = take_roots(x, err);
-    x->user_at = with_user && !st ? x->text.len - (behind - strlen(ROOT_JSON)) : SIZE_MAX;
+    x->user_at = with_user && !st ? x->text.len - (behind - strlen(M8__ROOT_MARK)) : SIZE_MAX;
     x->made = !st;
     if (st) text_finish(x);
     return st;
@@ -139,19 +137,12 @@ static m8_status answer(const struct text *x, const char *root, const char *user
     return out->status ? m8_fail(err, out->status, "%s for the config", m8_status_text(out->status)) : M8_OK;
 }
 
-static json_t *with_urls(json_t *tree)
-{
-    if (!tree || !m8__add_urls(tree, M8__ROOT_MARK)) return tree;
-    json_decref(tree);
-    return NULL;
-}
-
 m8_status m8__config_text(m8_blocks *app, const char *root, const char *user, bool for_page, m8_buf *out, m8_error *err)
 {
     m8_status st = begin(app, err);
     struct text *x = st ? NULL : &app->config->config[for_page];
     if (x && !x->made) {
-        json_t *tree = with_urls(m8__config_tree(app));
+        json_t *tree = m8__config_tree(app);
         if (tree && for_page && (json_object_set_new(tree, "current_page", json_string("")) ||
                                  json_object_set_new(tree, "deep_link_state", json_string("none")))) {
             json_decref(tree);
@@ -180,7 +171,7 @@ m8_status m8__info_text(m8_blocks *app, const char *root, bool all_endpoints, m8
 {
     m8_status st = begin(app, err);
     struct text *x = st ? NULL : &app->config->info[all_endpoints];
-    if (x && !x->made) st = make(x, with_snippets(with_urls(m8__info_tree(app, all_endpoints))), false, false, err);
+    if (x && !x->made) st = make(x, with_snippets(m8__info_tree(app, all_endpoints)), false, false, err);
     return st ? st : answer(x, root, NULL, out, err);
 }
 

@@ -72,15 +72,17 @@ static json_t *file_info(const m8_block *b, bool as_output)
 {
     const json_t *one = json_object_get(m8__component_defaults(b->type), "api_info");
     if (!several(b)) return json_incref((json_t *)one);
-    json_t *file = json_deep_copy(one), *defs = json_incref(json_object_get(file, "$defs"));
-    if (!file) return NULL;
-    if (json_object_get(file, "additional_description")) /* said of one file; the list has none */
-        json_object_set(file, "description", json_object_get(file, "additional_description"));
+    json_t *file = json_deep_copy(one), *meta = json_incref(json_object_get(json_object_get(file, "$defs"), "FileDataMeta"));
+    json_t *about = json_object_get(file, "additional_description");
+    if (!file || (about && json_object_set(file, "description", about))) { /* said of one file; the list has none */
+        json_decref(file);
+        json_decref(meta);
+        return NULL;
+    }
     json_object_del(file, "$defs");
     json_object_del(file, "additional_description");
-    return json_pack("{s:{s:o, s:o}, s:{s:s}, s:s, s:s, s:n}", "$defs", "FileData", file, "FileDataMeta",
-                     json_incref(json_object_get(defs, "FileDataMeta")), "items", "$ref", "#/$defs/FileData", "title", "ListFiles", "type",
-                     "array", "additional_description");
+    return json_pack("{s:{s:o, s:o}, s:{s:s}, s:s, s:s, s:n}", "$defs", "FileData", file, "FileDataMeta", meta, "items", "$ref",
+                     "#/$defs/FileData", "title", "ListFiles", "type", "array", "additional_description");
 }
 
 static json_t *file_example(const m8_block *b)

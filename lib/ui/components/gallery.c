@@ -23,11 +23,23 @@ static m8_status gallery_in(const m8_block *b, json_t **value, struct m8__sessio
     return st;
 }
 
+/* In a gallery of Gradio's no picture has a size. */
+static json_t *without_size(const json_t *file)
+{
+    json_t *copy = json_copy((json_t *)file);
+    if (!copy || !json_object_set_new(copy, "size", json_null())) return copy;
+    json_decref(copy);
+    return NULL;
+}
+
 static json_t *item_out(json_t *item)
 {
-    if (!m8__is_file(item)) return json_incref(item);
-    const char *mime = json_string_value(json_object_get(item, "mime_type"));
-    return json_pack("{s:O, s:n}", mime && !strncmp(mime, "video/", 6) ? "video" : "image", item, "caption");
+    bool bare = m8__is_file(item);
+    const json_t *file = bare ? item : json_object_get(item, "image"), *caption = bare ? NULL : json_object_get(item, "caption");
+    const char *mime = json_string_value(json_object_get(file, "mime_type"));
+    if (bare && mime && !strncmp(mime, "video/", 6)) return json_pack("{s:O, s:n}", "video", item, "caption");
+    if (!m8__is_file(file)) return json_incref(item);
+    return json_pack("{s:o, s:O?}", "image", without_size(file), "caption", caption);
 }
 
 /* Bare files get their item; null is an empty gallery. */
