@@ -112,6 +112,7 @@ async function start() {
     }
     const main = app.main = mainElement(config);
     page.build(main);
+    if (!main.querySelector("h1")) main.prepend(h("h1", { class: "offscreen" }, document.title));
     document.body.append(h("a", { class: "skip", href: "#main" }, t("skip")), main, footer());
     main.tabIndex = -1;
     if (config.connect_heartbeat) client.heartbeat();

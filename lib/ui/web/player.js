@@ -47,6 +47,17 @@ function addPeaks(out, data, start, total) {
     return out;
 }
 
+/* The first context and the first decoder take a while: not when the sound is there already. Decodes four frames of silence. */
+let warm = false;
+function warmUp() {
+    if (!contexts.size) contextFor(usualRate());
+    if (warm) return;
+    warm = true;
+    const silence = new Uint8Array(4 * 156);
+    for (let i = 0; i < 4; i++) silence.set([0xff, 0xf3, 0x60, 0xc4], i * 156);
+    new OfflineAudioContext(1, 1, 22050).decodeAudioData(silence.buffer).catch(() => {});
+}
+
 let mp3Offered = true; /* until a server has said no */
 
 export class StreamPlayer {
@@ -73,7 +84,7 @@ export class StreamPlayer {
         const name = typeof file === "string" ? file : file.url ?? file.path;
         const url = this.client ? this.client.local(name) : name;
         this.stats.opened = performance.now();
-        if (!contexts.size) contextFor(usualRate()); /* the first one takes a while: not when the sound is there already */
+        warmUp();
         try {
             if (!/\/playlist\.m3u8(\?|$)/.test(url)) await this.follow(url);
             else {

@@ -147,7 +147,7 @@ export function build(nodes, local = (url) => url) {
             else el.setAttribute(name, name === "src" || name === "href" ? local(value) : value);
         }
         if (node.tag === "a" && el.host !== location.host) Object.assign(el, { target: "_blank", rel: "noopener noreferrer nofollow" });
-        if (node.tag === "img") el.loading = "lazy";
+        if (node.tag === "img") el.alt ||= ""; /* without one a screen reader spells the address */
         el.append(build(node.children ?? [], local));
         out.append(el);
     }
