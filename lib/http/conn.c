@@ -6,7 +6,12 @@
 #include <sys/epoll.h>
 #include <sys/socket.h>
 
-enum { PIPELINE = 16 /* requests of one connection in one turn */, LINGER_BYTES = 64 * 1024, LEAST_RATE = 100 /* bytes of body a second */, GRACE = 2 /* windows */ };
+enum {
+    PIPELINE = 16, /* requests of one connection in one turn */
+    LINGER_BYTES = 64 * 1024,
+    LEAST_RATE = 100, /* bytes of body a second */
+    GRACE = 2,        /* windows of a body in which they are not asked for */
+};
 
 void m8__conn_watch(struct conn *c, uint32_t events)
 {

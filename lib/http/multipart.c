@@ -239,7 +239,8 @@ m8_status m8_multipart_new(m8_multipart **out, const char *content_type, m8_mult
     *out = NULL;
     char boundary[MAX_BOUNDARY];
     size_t n;
-    if (!content_type || !read_boundary(content_type, boundary, &n)) return m8_fail(err, M8_E_FORMAT, "not multipart/form-data, or without a boundary");
+    if (!content_type || !read_boundary(content_type, boundary, &n))
+        return m8_fail(err, M8_E_FORMAT, "not multipart/form-data, or without a boundary");
     m8_multipart *m = m8_calloc(1, sizeof *m);
     if (!m) return m8_fail(err, M8_E_NOMEM, "reading a form");
     m->sink = sink;

@@ -90,7 +90,8 @@ static m8_status listen_at(m8_http *h, struct sockaddr *at, socklen_t size, m8_e
         if (!bind(h->listener, at, size)) {
             if (!listen(h->listener, BACKLOG)) return M8_OK;
         }
-        if (errno != EADDRINUSE) return m8_fail_errno(err, errno == EACCES || errno == EADDRNOTAVAIL ? M8_E_ARG : M8_E_IO, "listening at port %d", first + i);
+        m8_status st = errno == EACCES || errno == EADDRNOTAVAIL ? M8_E_ARG : M8_E_IO;
+        if (errno != EADDRINUSE) return m8_fail_errno(err, st, "listening at port %d", first + i);
     }
     return tries > 1 ? m8_fail(err, M8_E_BUSY, "all ports from %d to %d are taken", first, first + tries - 1)
                      : m8_fail(err, M8_E_BUSY, "port %d is taken", first);
@@ -108,7 +109,8 @@ static m8_status open_listener(m8_http *h, m8_error *err)
     struct sockaddr_in four = { .sin_family = AF_INET };
     memcpy(&four.sin_addr, a.s6_addr + 12, 4);
     bool is_four = IN6_IS_ADDR_V4MAPPED(&a);
-    m8_status st = is_four ? listen_at(h, (struct sockaddr *)&four, sizeof four, err) : listen_at(h, (struct sockaddr *)&six, sizeof six, err);
+    m8_status st = is_four ? listen_at(h, (struct sockaddr *)&four, sizeof four, err)
+                           : listen_at(h, (struct sockaddr *)&six, sizeof six, err);
     if (st) return st;
     union {
         struct sockaddr_in four;
@@ -128,8 +130,10 @@ static m8_status open_epoll(m8_http *h, m8_error *err)
     if (h->epoll < 0) return m8_fail_errno(err, M8_E_IO, "opening epoll");
     h->wake = sys->eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
     if (h->wake < 0) return m8_fail_errno(err, M8_E_IO, "opening an eventfd");
-    struct epoll_event wake = { .events = EPOLLIN, .data.ptr = &h->wake }, listener = { .events = EPOLLIN, .data.ptr = &h->listener };
-    if (sys->epoll_ctl(h->epoll, EPOLL_CTL_ADD, h->wake, &wake) || sys->epoll_ctl(h->epoll, EPOLL_CTL_ADD, h->listener, &listener))
+    struct epoll_event wake = { .events = EPOLLIN, .data.ptr = &h->wake };
+    struct epoll_event listener = { .events = EPOLLIN, .data.ptr = &h->listener };
+    if (sys->epoll_ctl(h->epoll, EPOLL_CTL_ADD, h->wake, &wake) ||
+        sys->epoll_ctl(h->epoll, EPOLL_CTL_ADD, h->listener, &listener))
         return m8_fail_errno(err, M8_E_IO, "asking epoll");
     h->accepting = true;
     return M8_OK;

@@ -44,7 +44,8 @@ void m8__origin_check(m8_http_req *r, const char *origin)
     int port, own_port;
     enum m8__host_kind kind = sep ? m8__host_read(sep + 3, strlen(sep + 3), &n, &port) : M8__HOST_BAD;
     enum m8__host_kind own = m8__host_read(r->host, strlen(r->host), &n_host, &own_port);
-    bool plain = sep && m8__same(origin, (size_t)(sep - origin), "http"), tls = sep && m8__same(origin, (size_t)(sep - origin), "https");
+    bool plain = sep && m8__same(origin, (size_t)(sep - origin), "http");
+    bool tls = sep && m8__same(origin, (size_t)(sep - origin), "https");
     if (kind != M8__HOST_BAD && own != M8__HOST_BAD && (plain || tls)) {
         if (!port) port = tls ? 443 : 80;
         if (!own_port) own_port = r->secure ? 443 : 80;

@@ -140,12 +140,19 @@ static ssize_t send_file(struct conn *c)
     return k ? k : -1;
 }
 
+static ssize_t send_some(struct conn *c)
+{
+    const struct m8__seg *s = c->out;
+    if (s->fd >= 0) return send_file(c);
+    return c->ssl ? m8__tls_send(c, s->data + s->off, s->len - s->off) : send_data(c);
+}
+
 void m8__out_flush(struct conn *c)
 {
     if (c->req) m8__piece_close(c->req);
     if (c->dead || !c->out) return;
     for (size_t all = 0; c->out;) {
-        ssize_t n = c->out->fd >= 0 ? send_file(c) : c->ssl ? m8__tls_send(c, c->out->data + c->out->off, c->out->len - c->out->off) : send_data(c);
+        ssize_t n = send_some(c);
         if (n < 0 && errno == EINTR) continue;
         if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK)) {
             if (all || c->wait != M8__WAIT_STALL) m8__wait_set(c, M8__WAIT_STALL);

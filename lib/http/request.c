@@ -64,8 +64,11 @@ int m8__req_new(struct conn *c, const char *text, size_t n, const char **why)
     m8_http_req *r = m8_malloc(sizeof *r + fields + n + 1 + paths);
     *why = "Out of memory";
     if (!r) return 503;
-    *r = (m8_http_req){ .c = c, .n_fields = h.n_fields, .http10 = h.http10, .chunked = h.chunked, .left = h.length, .expect = h.expect && !h.http10,
-                        .encoded = h.encoded, .upgrade = h.upgrade, .secure = c->ssl != NULL, .peer = c->peer, .query = "", .host = c->h->own_host };
+    *r = (m8_http_req){
+        .c = c, .n_fields = h.n_fields, .http10 = h.http10, .chunked = h.chunked, .left = h.length,
+        .expect = h.expect && !h.http10, .encoded = h.encoded, .upgrade = h.upgrade, .secure = c->ssl != NULL,
+        .peer = c->peer, .query = "", .host = c->h->own_host,
+    };
     r->field = (struct m8__field *)(r + 1);
     r->text = (char *)r->field + fields;
     memcpy(r->field, h.field, fields);

@@ -24,8 +24,9 @@ static int in_order(const void *a, const void *b)
 
 m8_status m8_http_route(m8_http *h, const m8_route *route, m8_error *err)
 {
-    if (!route->method || !m8__is_token(route->method, strlen(route->method)) || !route->path || (route->path[0] != '/' && strcmp(route->path, "*")) ||
-        !route->handler)
+    bool method = route->method && m8__is_token(route->method, strlen(route->method));
+    bool path = route->path && (route->path[0] == '/' || !strcmp(route->path, "*"));
+    if (!method || !path || !route->handler)
         return m8_fail(err, M8_E_ARG, "a route needs a method, a path that begins with '/', and a handler");
     if (h->n_routes == h->cap_routes) {
         size_t cap = h->cap_routes ? 2 * h->cap_routes : 32;
@@ -86,7 +87,10 @@ static void not_allowed(m8_http_req *r, const m8_route *t, size_t n)
     m8_buf_finish(&allow);
 }
 
-static bool is_safe(const char *method) { return !strcmp(method, "GET") || !strcmp(method, "HEAD") || !strcmp(method, "OPTIONS"); }
+static bool is_safe(const char *method)
+{
+    return !strcmp(method, "GET") || !strcmp(method, "HEAD") || !strcmp(method, "OPTIONS");
+}
 
 /* Everything that is checked before a route's handler runs. false: it is answered. */
 static bool admit(m8_http_req *r)

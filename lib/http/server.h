@@ -68,7 +68,10 @@ struct conn {
     uint32_t events;       /* asked of epoll */
     uint32_t window;       /* bytes of body since its time-out was set */
     uint8_t state, wait;
-    bool dirty, dead, gone /* the client closed, or broke off */, keep, over /* one too many: refused */, counted /* in the table of addresses */;
+    bool dirty, dead;
+    bool keep;             /* another request may follow */
+    bool over;             /* one too many: refused */
+    bool counted;          /* in the table of addresses */
     bool skipped;          /* one empty line before the head */
     bool lingers, unread;  /* unread: there may be bytes that nobody will read */
     void *ssl;

@@ -47,6 +47,11 @@ size_t m8__path_normal(char *s, size_t n)
     return len;
 }
 
+static bool is_name(char c)
+{
+    return (c >= '0' && c <= '9') || ((c | 32) >= 'a' && (c | 32) <= 'z') || c == '-' || c == '.' || c == '_';
+}
+
 enum m8__host_kind m8__host_read(const char *s, size_t n, size_t *n_host, int *port)
 {
     char text[64];
@@ -61,7 +66,7 @@ enum m8__host_kind m8__host_read(const char *s, size_t n, size_t *n_host, int *p
         if (inet_pton(AF_INET6, text, ip) != 1) return M8__HOST_BAD;
         i = (size_t)(end - s) + 1;
     } else {
-        while (i < n && ((s[i] >= '0' && s[i] <= '9') || ((s[i] | 32) >= 'a' && (s[i] | 32) <= 'z') || s[i] == '-' || s[i] == '.' || s[i] == '_')) i++;
+        while (i < n && is_name(s[i])) i++;
     }
     if (!i || i > 253) return M8__HOST_BAD;
     *n_host = i;
@@ -119,7 +124,8 @@ int64_t m8__date_read(const char *s)
     struct tm t = { 0 };
     char month[4], end;
     if (strlen(s) != 29 || strcmp(s + 25, " GMT") || s[3] != ',') return -1;
-    if (sscanf(s + 5, "%2d %3s %4d %2d:%2d:%2d GM%c", &t.tm_mday, month, &t.tm_year, &t.tm_hour, &t.tm_min, &t.tm_sec, &end) != 7 || end != 'T') return -1;
+    int n = sscanf(s + 5, "%2d %3s %4d %2d:%2d:%2d GM%c", &t.tm_mday, month, &t.tm_year, &t.tm_hour, &t.tm_min, &t.tm_sec, &end);
+    if (n != 7 || end != 'T') return -1;
     const char *at = strlen(month) == 3 ? strstr(months, month) : NULL;
     if (!at || (at - months) % 3) return -1;
     t.tm_mon = (int)(at - months) / 3;

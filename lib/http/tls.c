@@ -18,7 +18,8 @@ static m8_status fail(m8_error *err, const char *what, const char *file)
 static int choose(SSL *ssl, const unsigned char **out, unsigned char *n, const unsigned char *in, unsigned n_in, void *user)
 {
     static const unsigned char ours[] = "\x08http/1.1";
-    return SSL_select_next_proto((unsigned char **)out, n, ours, sizeof ours - 1, in, n_in) == OPENSSL_NPN_NEGOTIATED ? SSL_TLSEXT_ERR_OK : SSL_TLSEXT_ERR_NOACK;
+    int found = SSL_select_next_proto((unsigned char **)out, n, ours, sizeof ours - 1, in, n_in);
+    return found == OPENSSL_NPN_NEGOTIATED ? SSL_TLSEXT_ERR_OK : SSL_TLSEXT_ERR_NOACK;
 }
 
 m8_status m8__tls_open(m8_http *h, const char *cert, const char *key, m8_error *err)
@@ -64,13 +65,18 @@ static ssize_t result(struct conn *c, int k)
     return -1;
 }
 
-ssize_t m8__tls_recv(struct conn *c, void *buf, size_t n) { return result(c, SSL_read(c->ssl, buf, n > INT32_MAX ? INT32_MAX : (int)n)); }
+ssize_t m8__tls_recv(struct conn *c, void *buf, size_t n)
+{
+    return result(c, SSL_read(c->ssl, buf, n > INT32_MAX ? INT32_MAX : (int)n));
+}
+
 ssize_t m8__tls_send(struct conn *c, const void *buf, size_t n)
 {
     ssize_t k = result(c, SSL_write(c->ssl, buf, n > INT32_MAX ? INT32_MAX : (int)n));
     if (!k) errno = EIO;
     return k ? k : -1;
 }
+
 bool m8__tls_pending(struct conn *c) { return SSL_has_pending(c->ssl); }
 
 void m8__tls_bye(struct conn *c)
