@@ -307,7 +307,7 @@ m8_status m8__examples_files(m8_block *b, m8_error *err)
             const m8_block *input = m8__block_find(b->app, (int)json_integer_value(json_array_get(ids, k)));
             json_t *file = NULL;
             if (!input || !takes_files(input) || !json_is_string(json_array_get(row, k))) continue;
-            st = m8__file_out(b->app, "", json_string_value(json_array_get(row, k)), &file, err);
+            st = m8__file_out(b->app, NULL, json_string_value(json_array_get(row, k)), &file, err);
             if (!st && json_array_set_new(row, k, file)) st = m8_fail(err, M8_E_NOMEM, "out of memory for examples");
         }
     }

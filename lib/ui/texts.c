@@ -207,7 +207,7 @@ json_t *m8__auth_config(m8_blocks *app, const char *root)
 static m8_status take_file(m8_block *b, m8_error *err)
 {
     json_t *file = NULL;
-    m8_status st = m8__file_out(b->app, "", b->initial_file, &file, err);
+    m8_status st = m8__file_out(b->app, NULL, b->initial_file, &file, err);
     if (!st) st = m8__postprocess(b, &file, err);
     if (!st && json_object_set(b->props, "value", file)) st = m8_fail(err, M8_E_NOMEM, "out of memory for a file");
     json_decref(file);

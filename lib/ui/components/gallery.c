@@ -1,6 +1,7 @@
 /* Gallery. On the wire: [{"image": FileData, "caption": text or null}, ...], "video" in place of "image" for films. */
 #include "components.h"
 #include <string.h>
+#include <strings.h>
 
 static m8_status item_in(const m8_block *b, json_t *item, struct m8__session *s, m8_error *err)
 {
@@ -23,23 +24,40 @@ static m8_status gallery_in(const m8_block *b, json_t **value, struct m8__sessio
     return st;
 }
 
-/* In a gallery of Gradio's no picture has a size. */
-static json_t *without_size(const json_t *file)
+static const struct {
+    const char *ending, *mime;
+} kinds[] = {
+    { ".png", "image/png" }, { ".jpg", "image/jpeg" }, { ".jpeg", "image/jpeg" }, { ".gif", "image/gif" }, { ".webp", "image/webp" },
+    { ".bmp", "image/bmp" }, { ".avif", "image/avif" }, { ".svg", "image/svg+xml" }, { ".mp4", "video/mp4" }, { ".webm", "video/webm" },
+    { ".mov", "video/quicktime" }, { ".ogv", "video/ogg" }, { ".mkv", "video/x-matroska" }, { ".avi", "video/x-msvideo" },
+};
+
+static const char *mime_of(const json_t *file)
+{
+    const char *name = json_string_value(json_object_get(file, "orig_name")), *ending = name ? strrchr(name, '.') : NULL;
+    for (size_t i = 0; ending && i < sizeof kinds / sizeof *kinds; i++) {
+        if (!strcasecmp(kinds[i].ending, ending)) return kinds[i].mime;
+    }
+    return NULL;
+}
+
+/* A picture of a gallery has a type and no size: as Gradio sends it. */
+static json_t *picture(const json_t *file, const char *mime)
 {
     json_t *copy = json_copy((json_t *)file);
-    if (!copy || !json_object_set_new(copy, "size", json_null())) return copy;
+    if (copy && !json_object_set_new(copy, "size", json_null()) &&
+        !json_object_set_new(copy, "mime_type", mime ? json_string(mime) : json_null())) return copy;
     json_decref(copy);
     return NULL;
 }
 
 static json_t *item_out(json_t *item)
 {
-    bool bare = m8__is_file(item);
-    const json_t *file = bare ? item : json_object_get(item, "image"), *caption = bare ? NULL : json_object_get(item, "caption");
-    const char *mime = json_string_value(json_object_get(file, "mime_type"));
-    if (bare && mime && !strncmp(mime, "video/", 6)) return json_pack("{s:O, s:n}", "video", item, "caption");
+    const json_t *file = m8__is_file(item) ? item : json_object_get(item, "image"), *caption = json_object_get(item, "caption");
+    const char *mime = mime_of(file);
     if (!m8__is_file(file)) return json_incref(item);
-    return json_pack("{s:o, s:O?}", "image", without_size(file), "caption", caption);
+    if (mime && !strncmp(mime, "video/", 6)) return json_pack("{s:O, s:O?}", "video", file, "caption", caption);
+    return json_pack("{s:o, s:O?}", "image", picture(file, mime), "caption", caption);
 }
 
 /* Bare files get their item; null is an empty gallery. */
