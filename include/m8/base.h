@@ -287,7 +287,8 @@ typedef enum m8_proc_state {
 
 typedef struct m8_proc_opts {
     const char *const *command; /* ends with NULL; it serves calls on descriptor 3. NULL: this program with the word "worker" */
-    void (*state)(void *user, m8_proc_state state, const m8_error *why); /* on a thread of ours; why: borrowed, for DIED, FAILED */
+    /* On a thread of ours, which waits for it; also before m8_proc_open has returned. It may not close. why: for DIED and FAILED. */
+    void (*state)(void *user, m8_proc_state state, const m8_error *why);
     void *user;
     bool background; /* return at once, and load meanwhile; a failure to load is no failure to open */
     double wait_s;   /* how long a call waits for a process that is not ready; 0: 10 s; negative: not at all */

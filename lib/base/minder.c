@@ -19,7 +19,7 @@ static void tell(m8_proc *p, m8_proc_state state, const m8_error *why)
     bool closing = p->closing;
     pthread_cond_broadcast(&p->news);
     pthread_mutex_unlock(&p->lock);
-    if (state == M8_PROC_DIED) m8_log(M8_LOG_WARN, "%s", why->text);
+    if (why && !closing) m8_log(M8_LOG_WARN, "%s", why->text);
     if (p->opts.state && !closing) p->opts.state(p->opts.user, state, why);
 }
 

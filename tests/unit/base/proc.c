@@ -260,7 +260,7 @@ static void test_token(void **state)
         m8_cancel_set(c.cancel);
         pthread_join(c.thread, NULL);
         assert_int_equal(c.status, M8_E_CANCELLED);
-        assert_true(m8_now_s() - from < 0.5);
+        assert_true(m8_now_s() - from < 2);
         m8_error err = {0};
         m8_request q = { .cancel = c.cancel }; /* set before the call */
         assert_int_equal(toy_do(p, TOY_WAIT, 0, 0, "", &q, NULL, &err), M8_E_CANCELLED);
@@ -284,7 +284,7 @@ static void test_deaf(void **state)
     assert_int_equal(deaf.status, M8_E_CANCELLED);
     assert_int_equal(other.status, M8_E_IO);
     assert_non_null(strstr(other.err.text, "the process of the toy ended (signal 9)"));
-    assert_true(deaf.took_s > 0.3 && deaf.took_s < 2);
+    assert_true(deaf.took_s > 0.3 && deaf.took_s < 4);
     assert_true(toy_echoes(p));
     assert_int_equal(m8_proc_about(p).n_started, 2);
     m8_cancel_unref(deaf.cancel);

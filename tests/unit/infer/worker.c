@@ -189,6 +189,22 @@ static void test_cut_file(void **state)
     m8_close(m);
 }
 
+/* The program itself as the process. */
+static const char *program;
+
+static void test_program(void **state)
+{
+    const char *const command[] = { program, "worker", NULL };
+    if (!program || access(program, X_OK)) skip();
+    m8_model *here = open_here(tiny_llm), *there = NULL;
+    m8_error err = {0};
+    m8_worker_opts o = { .open.n_threads = 2, .proc.command = command };
+    if (m8_open_worker(&there, tiny_llm, &o, &err)) fail_msg("%s", err.text);
+    for (int job = CHAT; job < SPEAK; job++) check_same(here, there, (enum job)job, 5);
+    m8_close(here);
+    m8_close(there);
+}
+
 static m8_status open_and_call(void *arg, m8_error *err)
 {
     m8_model *m;
@@ -207,6 +223,73 @@ static m8_status open_and_call(void *arg, m8_error *err)
 static void test_torture(void **state) { torture(open_and_call, NULL); }
 
 /* ---- the real models, where they are */
+
+struct long_call {
+    m8_model *m;
+    const float *samples;
+    size_t n;
+    m8_status status;
+    double ended_s;
+    m8_error err;
+    pthread_t thread;
+};
+
+static void *call_long(void *arg)
+{
+    static const char text[] = "The answer is hidden where nobody looks for it. Ask the wind, and the wind will ask you. Then come back tomorrow.";
+    struct long_call *c = arg;
+    m8_buf out = {0};
+    c->err = (m8_error){0};
+    int tasks = m8_model_tasks(c->m);
+    if (tasks & M8_TASK_CHAT) c->status = m8_complete(c->m, text, &(m8_chat_opts){ .temperature = 1, .max_tokens = 64 }, (m8_text_sink){ add_text, &out }, NULL, &c->err);
+    else if (tasks & M8_TASK_TTS) c->status = m8_speak(c->m, text, NULL, (m8_pcm_sink){ add_sound, &out }, &c->err);
+    else c->status = m8_transcribe(c->m, c->samples, c->n, NULL, (m8_segment_sink){ add_segment, &out }, NULL, &c->err);
+    c->ended_s = m8_now_s();
+    m8_buf_finish(&out);
+    return NULL;
+}
+
+/* Killed in the middle of a call, the process of a real model is back, and the next call works. */
+static void kill_often(const char *path, const float *samples, size_t n)
+{
+    struct long_call c = { .m = open_there(path), .samples = samples, .n = n };
+    int died = 0;
+    double longest_s = 0, back_s = 0;
+    for (int i = 0; i < 5; i++) {
+        assert_int_equal(pthread_create(&c.thread, NULL, call_long, &c), 0);
+        pause_s(0.01 + 0.03 * i);
+        long pid = m8_worker_about(c.m).pid;
+        double killed_s = m8_now_s();
+        if (pid > 0) kill((pid_t)pid, SIGKILL);
+        pthread_join(c.thread, NULL);
+        if (c.status == M8_E_IO) {
+            died++;
+            if (c.ended_s - killed_s > longest_s) longest_s = c.ended_s - killed_s;
+        } else if (c.status) {
+            fail_msg("%s", m8_error_text(&c.err));
+        }
+        call_long(&c);
+        if (c.status) fail_msg("%s", m8_error_text(&c.err));
+        if (c.ended_s - killed_s > back_s) back_s = c.ended_s - killed_s;
+    }
+    print_message("%s: %d died, within %.3f s; the next was done within %.2f s\n", m8_model_family(c.m), died, longest_s, back_s);
+    assert_true(longest_s < 2);
+    m8_close(c.m);
+}
+
+static void test_real_killed(void **state)
+{
+    static const char *const names[] = { "SmolLM2-135M-Instruct.Q4_1.gguf", "en_US-joe-medium.onnx", "whisper-tiny.en" };
+    size_t n = 16000 * 5;
+    float *samples = m8_calloc(n, sizeof *samples);
+    for (size_t i = 0; i < n; i++) samples[i] = (float)(i * 7919 % 1000) * (i % 8000 < 4000 ? 4e-4f : 1e-5f);
+    for (int i = 0; i < 3; i++) {
+        char *path = test_model(names[i]);
+        if (path) kill_often(path, samples, n);
+        m8_free(path);
+    }
+    m8_free(samples);
+}
 
 static void test_real_llm(void **state)
 {
@@ -270,9 +353,11 @@ int main(int argc, char **argv)
 {
     be_worker(argc, argv);
     if (!make_tiny(argc, argv)) return 1;
+    program = argc > 3 ? argv[3] : NULL;
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_same), cmocka_unit_test(test_errors), cmocka_unit_test(test_killed), cmocka_unit_test(test_cut_file),
-        cmocka_unit_test(test_torture), cmocka_unit_test(test_real_llm), cmocka_unit_test(test_real_voice), cmocka_unit_test(test_real_ear),
+        cmocka_unit_test(test_program), cmocka_unit_test(test_torture), cmocka_unit_test(test_real_llm), cmocka_unit_test(test_real_voice), cmocka_unit_test(test_real_ear),
+        cmocka_unit_test(test_real_killed),
     };
     json_set_alloc_funcs(m8_malloc, m8_free);
     int failed = cmocka_run_group_tests(tests, NULL, NULL);
