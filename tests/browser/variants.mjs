@@ -47,9 +47,11 @@ await test("limits", async () => {
     const page = await visit(full), more = [await visit(full), await visit(full)];
     page.expected = /503 \(/;
     for (const p of [...more, page]) {
-        await field(p, "N").fill("1.5");
+        await field(p, "N").fill("2.5");
+        const joined = p.waitForResponse((r) => r.url().includes("queue/join"));
         await press(p, "slow");
-        await sleep(250);
+        await joined;
+        await sleep(100);
     }
     await page.getByRole("alert").filter({ hasText: "Too many people" }).waitFor();
     for (const p of more) {
