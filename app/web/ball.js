@@ -113,10 +113,14 @@ async function hearEarly(file) {
     sending = true;
     try {
         while (next && ear.asking) {
-            const value = await app.upload(next, "audio.wav", (next = null));
+            const piece = next;
+            next = null;
+            const value = await app.upload(piece, "audio.wav");
             if (ear.asking) await app.predict("listen", [value]);
         }
-    } catch { /* then all of it is heard at the end */ }
+    } catch (e) { /* then all of it is heard at the end */
+        console.debug(e);
+    }
     sending = false;
     next = null;
 }
@@ -169,9 +173,11 @@ function reveal(answer, question) {
     say("", question ? `“${question}”` : "");
 }
 
+const sounds = (entry) => again?.entry === entry || turn?.entry === entry;
+
 /* An answer of before: heard again if its sound is still here, else only shown. */
 function replay(entry) {
-    const same = again?.entry === entry;
+    const same = sounds(entry);
     ear?.cancel();
     stopAll();
     if (same) return idle();
@@ -207,7 +213,7 @@ function time(name, ms) {
 }
 
 function row(entry) {
-    const playing = again?.entry === entry;
+    const playing = sounds(entry);
     const name = playing ? t("b_stop") : t(entry.bytes ? "b_replay" : "b_look", entry.answer);
     const at = new Date(entry.at).toLocaleString(app.texts.lang, { dateStyle: "medium", timeStyle: "short" });
     return h("li", { class: playing ? "on" : "" },

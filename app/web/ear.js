@@ -52,12 +52,16 @@ export class Ear {
     }
 
     start(mode, before) {
-        const keep = Math.round(before * this.recorder.rate);
-        while (this.length && this.length - this.parts[0].length >= keep) this.length -= this.parts.shift().length;
+        this.keep(before);
         this.asking = mode;
         if (!before) this.vad.begin();
         this.spoke = !!before;
         this.on.state(mode);
+    }
+
+    /* Only the last seconds of what was taken. */
+    keep(seconds) {
+        while (this.parts.length && this.length - this.parts[0].length >= seconds * this.recorder.rate) this.length -= this.parts.shift().length;
     }
 
     /* A hold that was short is a tap. */
@@ -76,10 +80,8 @@ export class Ear {
         this.vad.extra = this.careful ? 8 : 0;
         for (const what of this.vad.push(samples)) this.happened(what);
         this.on.level(this.asking || this.free ? Math.min(1, Math.max(0, (this.vad.level + 52) / 42)) : 0);
-        if (!this.asking) {
-            const keep = BEFORE_S * r.rate;
-            while (this.length - this.parts[0].length >= keep) this.length -= this.parts.shift().length;
-        } else if (this.seconds > MOST_S) this.end();
+        if (!this.asking) this.keep(BEFORE_S);
+        else if (this.seconds > MOST_S) this.end();
         else if (this.asking === "tap" && !this.spoke && this.seconds > NO_SPEECH_S) {
             this.cancel();
             this.on.nothing();

@@ -47,15 +47,17 @@ function drawing() {
             shade("b-face", { cx: "46%", cy: "24%", r: "78%" }, [0, "#3d6bff"], [0.5, "#2450e0"], [1, "#1535a8"]),
             s("clipPath", { id: "b-clip" }, s("circle", { r: WINDOW - 9 })),
             s("clipPath", { id: "b-ball" }, s("circle", { r: R })),
-            s("filter", { id: "b-soft", x: "-50%", y: "-50%", width: "200%", height: "200%" }, s("feGaussianBlur", { stdDeviation: 9 })),
-            s("filter", { id: "b-softer", x: "-50%", y: "-50%", width: "200%", height: "200%" }, s("feGaussianBlur", { stdDeviation: 2.6 }))),
+            /* Gradients, not blur filters: the drawing is painted often, and on machines without a graphics card too. */
+            shade("b-gloss", {}, [0, "#fff", 0.42], [0.45, "#fff", 0.34], [0.75, "#fff", 0.13], [1, "#fff", 0]),
+            shade("b-spark", {}, [0, "#fff", 0.95], [0.5, "#fff", 0.8], [1, "#fff", 0]),
+            shade("b-bounce", {}, [0, "#8d9bff", 0.42], [0.6, "#8d9bff", 0.16], [1, "#8d9bff", 0])),
         s("circle", { r: R, fill: "url(#b-body)" }),
         s("g", { "clip-path": "url(#b-ball)" }, eight, pane),
         s("circle", { r: R, fill: "url(#b-rim)", class: "rim" }),
         s("g", { "clip-path": "url(#b-ball)" },
-            s("ellipse", { cx: -62, cy: -128, rx: 76, ry: 34, transform: "rotate(-28 -62 -128)", filter: "url(#b-soft)", class: "gloss" }),
-            s("ellipse", { cx: -80, cy: -121, rx: 20, ry: 8, transform: "rotate(-36 -80 -121)", filter: "url(#b-softer)", class: "spark" }),
-            s("ellipse", { cx: 40, cy: 168, rx: 92, ry: 20, filter: "url(#b-soft)", class: "bounce" })));
+            s("ellipse", { cx: -62, cy: -126, rx: 92, ry: 48, transform: "rotate(-28 -62 -126)", fill: "url(#b-gloss)" }),
+            s("ellipse", { cx: -82, cy: -120, rx: 23, ry: 10, transform: "rotate(-36 -82 -120)", fill: "url(#b-spark)" }),
+            s("ellipse", { cx: 30, cy: 172, rx: 128, ry: 36, fill: "url(#b-bounce)" })));
     return { svg, eight, pane, words };
 }
 
@@ -109,6 +111,7 @@ export class Look {
 
     state(name) {
         this.stage.dataset.state = name;
+        this.hue = getComputedStyle(this.stage).getPropertyValue("--voice").trim() || "#6f8cff";
         this.wake();
     }
 
@@ -166,10 +169,10 @@ export class Look {
         const g = halo.getContext("2d"), c = wide / 2, ball = wide * 0.5 * (R / 200) / 1.5;
         g.clearRect(0, 0, wide, wide);
         if (this.shown < 0.01) return;
-        const style = getComputedStyle(this.stage), hue = style.getPropertyValue("--voice").trim() || "#6f8cff";
+        const { hue } = this;
         const loud = this.level, swing = calm.matches ? 0 : 1;
         const glow = g.createRadialGradient(c, c, ball * 0.9, c, c, ball * (1.16 + 0.3 * loud));
-        g.globalAlpha = this.shown * (0.25 + 0.4 * loud);
+        g.globalAlpha = this.shown * (0.25 + 0.4 * loud) * (document.documentElement.dataset.theme === "dark" ? 1 : 0.7);
         glow.addColorStop(0, hue);
         glow.addColorStop(1, `${hue}00`); /* "transparent" is a black that darkens the way there */
         g.fillStyle = glow;
@@ -180,8 +183,8 @@ export class Look {
             g.globalAlpha = this.shown * (0.9 - ring * 0.28) * (0.35 + 0.65 * Math.min(1, loud * 1.6 + (ring ? 0 : 0.3)));
             g.lineWidth = dots * (2.4 - ring * 0.6);
             g.beginPath();
-            for (let i = 0; i <= 180; i++) {
-                const a = i / 180 * Math.PI * 2;
+            for (let i = 0; i <= 120; i++) {
+                const a = i / 120 * Math.PI * 2;
                 const wave = Math.sin(a * 3 + this.phase * 2 + ring) * 0.5 + Math.sin(a * 5 - this.phase * 3.1 + ring * 2) * 0.3 + Math.sin(a * 9 + this.phase * 4.3) * 0.2;
                 const r = far + swing * wave * ball * (0.004 + loud * 0.045);
                 g.lineTo(c + Math.cos(a) * r, c + Math.sin(a) * r);

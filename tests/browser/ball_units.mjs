@@ -111,8 +111,11 @@ function recording(path) {
         if (e.code === "ENOENT") return "skip";
         throw e;
     }
-    const room = clean.slice(-0.2 * RATE), [from, to] = truth(clean); /* the room goes on after it */
-    const sound = join(clean, ...Array(6).fill(room)), nobody = /nobody/.test(path);
+    const [from, to] = truth(clean);
+    let softest = Infinity;
+    for (let at = 0; at + 1600 <= clean.length; at += 320) softest = Math.min(softest, clean.subarray(at, at + 1600).reduce((sum, x) => sum + x * x, 1e-7));
+    const room = quiet(1.2, 10 * Math.log10(softest / 1600)); /* the room goes on after it */
+    const sound = join(clean, room), nobody = /nobody/.test(path);
     for (const [how, f] of [["clean", (x) => x + noise(-66)], ["soft", (x) => x * 0.25 + noise(-66)], ["in noise", (x) => x + noise(-48)]]) {
         const got = listen(sound.map(f));
         if (nobody) {
