@@ -251,13 +251,19 @@ const tests = {
         check(/Hold, tap/.test(await page.locator(".b-status").innerText()), "it still wakes up");
     } },
     reduced_motion: { options: { reducedMotion: "reduce" }, async run(page) {
-        const moves = () => page.evaluate(() => document.getAnimations().filter((a) => a.playState === "running" && a.effect.getKeyframes().some((k) => k.transform && k.transform !== "none")).length);
-        check(await moves() === 0, "it floats");
+        /* Asked within the page, in the very state. */
+        const moves = (state) => page.evaluate(async (state) => {
+            while (document.querySelector(".b-stage").dataset.state !== state) await new Promise((r) => setTimeout(r, 5));
+            const moving = document.getAnimations().filter((a) => a.playState === "running" && a.effect.getKeyframes().some((k) => k.transform && k.transform !== "none"));
+            return { moving: moving.length, pulse: getComputedStyle(document.querySelector("#ball")).animationName };
+        }, state);
+        check((await moves("idle")).moving === 0, "it floats");
+        const thinking = moves("thinking");
         await page.locator("#ball-typed").fill("Should I get a dog?");
         await page.keyboard.press("Enter");
-        await reach(page, "thinking");
-        check(await moves() === 0, "it shakes");
-        check(await page.locator("#ball").evaluate((el) => getComputedStyle(el).animationName) === "b-pulse", "it does not pulse");
+        const { moving, pulse } = await thinking;
+        check(moving === 0, "it shakes");
+        check(pulse === "b-pulse", `it does not pulse: ${pulse}`);
         await answered(page, { typed: true });
     } },
     narrow: { options: { viewport: { width: 320, height: 640 } }, async run(page) {
@@ -302,6 +308,10 @@ const tests = {
 
 const only = option("--only");
 let failed = 0;
+if (!(await fetch(base).then((a) => a.ok, () => false))) {
+    console.log(`not ok ball: ${base} does not answer`);
+    process.exit(1);
+}
 for (const [name, test] of Object.entries(tests)) {
     if (only && only !== name) continue;
     let page;
