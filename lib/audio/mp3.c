@@ -8,12 +8,15 @@
 #include "decode.h"
 #include <m8/audio.h>
 
+#include <math.h>
 #include <string.h>
 
 enum {
     MOST_FRAME = 2881,        /* bytes of the longest frame */
     CONTEXT = 12,             /* frames kept for those that lean on them: 511 bytes of reservoir are at most 9 of the shortest frames at 8 kbit/s */
     DECODER_DELAY = 529,      /* samples that every decoder adds in front */
+    FEWEST = 4,               /* frames that are decoded elsewhere at a time: a file of one or two is none to FFmpeg */
+    MOST_RATES = 16,          /* changes of the rate: a filter takes a while to make */
 };
 
 struct m8_mp3 {
@@ -28,7 +31,7 @@ struct m8_mp3 {
     int n_context;
     size_t skip_bytes;  /* of a tag that is not yet all here */
     bool locked;        /* a frame ended where the next one should begin */
-    int rate, rate_now, n_batch, batch_samples, n_files;
+    int rate, rate_now, n_rates, n_batch, batch_samples, n_files;
     uint64_t skip;      /* samples still to be taken off */
     int64_t left;       /* samples of this file still to come; below 0: not known */
     bool damaged;
@@ -150,7 +153,13 @@ static m8_status decode_elsewhere(m8_mp3 *m, m8_error *err)
     m8_buf_add(&whole, m->batch.data, m->batch.len);
     float *to = m8_buf_room(&m->sound, want * sizeof *to);
     m8_status st = whole.status || !to ? m8_fail(err, M8_E_NOMEM, "mp3: out of memory") : M8_OK;
-    if (!st) st = m->o.decode(m->o.user, &pcm, whole.data, whole.len, m->rate_now, err);
+    m8_error why = {0};
+    if (!st) st = m->o.decode(m->o.user, &pcm, whole.data, whole.len, m->rate_now, &why);
+    if (st == M8_E_FORMAT) { /* silence of its length, so that time goes on as it should */
+        m->damaged = true;
+        st = M8_OK;
+    }
+    if (st) m8_fail(err, st, "%s", m8_error_text(&why));
     if (!st) {
         size_t n = pcm.n_samples < want ? pcm.n_samples : want; /* the last ones are the new ones */
         memset(to, 0, (want - n) * sizeof *to);
@@ -162,10 +171,24 @@ static m8_status decode_elsewhere(m8_mp3 *m, m8_error *err)
     return st;
 }
 
+/* A filter may overshoot. */
+static m8_status push_clamped(void *user, const float *x, size_t n)
+{
+    m8_mp3 *m = user;
+    float part[1024];
+    m8_status st = M8_OK;
+    for (size_t at = 0, k; !st && at < n; at += k) {
+        k = n - at < 1024 ? n - at : 1024;
+        for (size_t i = 0; i < k; i++) part[i] = fminf(fmaxf(x[at + i], -1.0f), 1.0f);
+        st = m->o.sound.push(m->o.sound.user, part, k);
+    }
+    return st;
+}
+
 /* Samples at the rate of the first frame. */
 static m8_status push_sound(m8_mp3 *m, const float *x, size_t n, m8_error *err)
 {
-    if (m->res) return m8__resampler_push(m->res, x, n, m->o.sound, err);
+    if (m->res) return m8__resampler_push(m->res, x, n, (m8_pcm_sink){push_clamped, m}, err);
     return m->o.sound.push(m->o.sound.user, x, n);
 }
 
@@ -181,10 +204,10 @@ static m8_status trim_and_push(m8_mp3 *m, m8_error *err)
     return n ? push_sound(m, x, n, err) : M8_OK;
 }
 
-/* The frames gathered so far: on to their sinks. */
-static m8_status flush(m8_mp3 *m, m8_error *err)
+/* The frames gathered so far: on to their sinks. all: also few, as their file ends here. */
+static m8_status flush(m8_mp3 *m, bool all, m8_error *err)
 {
-    if (!m->n_batch) return M8_OK;
+    if (!m->n_batch || (m->o.decode && !all && m->n_context + m->n_batch < FEWEST)) return M8_OK;
     m8_status st = M8_OK;
     if (m->o.frames.push) st = m->o.frames.push(m->o.frames.user, m->batch.data, m->batch.len);
     if (!st && m->o.sound.push) {
@@ -239,15 +262,20 @@ static m8_status take_frame(m8_mp3 *m, const uint8_t *p, size_t n, int rate, int
         int64_t new_left = m->left;
         m->skip = skip;
         m->left = left;
-        m8_status st = flush(m, err);
+        m8_status st = flush(m, true, err);
         m->skip = new_skip;
         m->left = new_left;
         m->n_files++;
         return st;
     }
     m8_status st = M8_OK;
+    if (rate != m->rate_now && m->n_rates >= MOST_RATES) {
+        m->damaged = true;
+        return M8_OK;
+    }
     if (rate != m->rate_now) {
-        st = flush(m, err);
+        m->n_rates++;
+        st = flush(m, true, err);
         if (!m->rate) m->rate = rate;
         m8__resampler_free(m->res);
         m->res = NULL;
@@ -310,6 +338,6 @@ m8_status m8_mp3_push(m8_mp3 *m, const void *data, size_t n, m8_error *err)
     }
     m->in.len -= at;
     if (at) memmove(m->in.data, m->in.data + at, m->in.len);
-    if (!st) st = flush(m, err);
+    if (!st) st = flush(m, false, err);
     return st ? m8_fail(err, st, "mp3: decoding stopped") : m->damaged ? m8_fail(err, M8_E_FORMAT, "mp3: a frame is damaged") : M8_OK;
 }

@@ -23,7 +23,9 @@ json_t *m8__filedata(const char *path, const char *orig_name, json_int_t size, b
 static m8_status set_url(json_t *file, const char *path, const char *root)
 {
     m8_buf url = {0};
-    if (!strncmp(path, "http://", 7) || !strncmp(path, "https://", 8)) {
+    bool link = !strncmp(path, "http://", 7) || !strncmp(path, "https://", 8);
+    for (const char *c = path; *c; c++) link = link && (unsigned char)*c > ' ' && *c != '"' && *c != 0x7F;
+    if (link) {
         m8_buf_str(&url, path);
     } else {
         m8_buf_printf(&url, "%s" M8__PREFIX "/%s", root, json_is_true(json_object_get(file, "is_stream")) ? "stream/" : "file=");
