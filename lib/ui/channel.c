@@ -398,6 +398,7 @@ void m8__readers_beat(m8_blocks *app)
     static const char *const texts[] = {[M8__SESSION] = "data: {\"msg\":\"heartbeat\",\"event_id\":null}\n\n",
                                         [M8__CALL] = "event: heartbeat\ndata: null\n\n"};
     struct m8__queue *q = app->queue;
+    flush(app); /* should a post have failed for want of memory */
     q->second = (q->second + 1) % M8__BEAT_S;
     struct m8__node *list = &q->beats[q->second], *next;
     for (struct m8__node *n = list->next; n != list; n = next) {

@@ -68,7 +68,7 @@ static m8_status parse(m8_call *c, const char *text, json_t **out)
     json_error_t why;
     *out = json_loads(text, JSON_DECODE_ANY, &why);
     if (*out) return M8_OK;
-    c->broken = json_error_code(&why) == json_error_out_of_memory ? M8_E_NOMEM : M8_E_ARG;
+    c->broken = json_error_code(&why) == json_error_out_of_memory || !*why.text ? M8_E_NOMEM : M8_E_ARG;
     if (c->broken == M8_E_ARG) m8_log(M8_LOG_ERROR, "%s: an output is no JSON: %s", c->event->api_name, why.text);
     return c->broken;
 }
