@@ -150,6 +150,7 @@ static void test_big(void **state)
 {
     enum { N = 9 << 20 };
     char *body = malloc(N + 32), *answer;
+    assert_non_null(body);
     int n = sprintf(body, "{\"data\":[\"");
     memset(body + n, 'x', N);
     memcpy(body + n + N, "\"]}", 4);

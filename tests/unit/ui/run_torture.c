@@ -79,7 +79,7 @@ static m8_status turns(void *arg, m8_error *err)
     return st;
 }
 
-static void test_turns(void **state) { assert_true(torture(turns, NULL) > 100); }
+static void test_turns(void **state) { assert_true(torture(turns, NULL) > 50); }
 
 /* And with jansson's allocations among them; the table of components, which is read by the first app, is not what is looked at here. */
 static void test_turns_json(void **state)
@@ -88,7 +88,7 @@ static void test_turns_json(void **state)
     assert_int_equal(m8_blocks_new(&first, NULL, NULL), M8_OK);
     build(m8_blocks_root(first));
     json_set_alloc_funcs(m8_malloc, m8_free);
-    assert_true(torture(turns, NULL) > 200);
+    assert_true(torture(turns, NULL) > 50);
     json_set_alloc_funcs(malloc, free);
     m8_blocks_free(first);
 }
