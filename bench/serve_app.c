@@ -62,6 +62,8 @@ static m8_status make_sound(m8_buf *out, double hertz, m8_error *err)
     return st;
 }
 
+static void log_line(void *user, m8_log_level level, const char *line) { fprintf(stderr, "serve_app: %s\n", line); }
+
 int main(int argc, char **argv)
 {
     m8_error err = {0};
@@ -70,6 +72,7 @@ int main(int argc, char **argv)
         fputs("usage: serve_app PORT\n", stderr);
         return 2;
     }
+    m8_log_set(log_line, NULL, M8_LOG_WARN);
     m8_status st = m8_blocks_new(&app, NULL, &err);
     for (int i = 0; i < CHUNKS && !st; i++) st = make_sound(&sound[i], 300 + 100 * i, &err);
     if (!st) {
