@@ -87,6 +87,8 @@ void m8__conn_free(struct conn *c)
         }
     m8__out_clear(c);
     m8__tls_free(c);
+    /* closing alone would do, if no other thread were just forking: its child holds the descriptor for a moment, and epoll tells of it still */
+    m8_sys_get()->epoll_ctl(h->epoll, EPOLL_CTL_DEL, c->fd, NULL);
     m8_sys_get()->close(c->fd);
     m8__address_drop(h, c);
     if (c->over) h->n_over--;
