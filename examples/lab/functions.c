@@ -23,13 +23,19 @@ static m8_status whole(const m8_call *c, int i, int *n, m8_error *err)
     return M8_OK;
 }
 
-m8_status echo(m8_call *c, m8_error *err) { return m8_in_is_null(c, 0) ? m8_out_null(c, 0) : m8_out_text(c, 0, m8_in_text(c, 0)); }
+m8_status echo(m8_call *c, m8_error *err)
+{
+    return m8_in_is_null(c, 0) ? m8_out_null(c, 0) : m8_out_text(c, 0, m8_in_text(c, 0));
+}
 m8_status fast(m8_call *c, m8_error *err) { return m8_out_printf(c, 0, "fast %s", m8_in_text(c, 0)); }
 m8_status chain2(m8_call *c, m8_error *err) { return m8_out_printf(c, 0, "%s!", m8_in_text(c, 0)); }
 m8_status bad_success(m8_call *c, m8_error *err) { return m8_out_text(c, 0, "must not happen"); }
 m8_status bad_failure(m8_call *c, m8_error *err) { return m8_out_text(c, 0, "recovered"); }
 m8_status on_load(m8_call *c, m8_error *err) { return m8_out_text(c, 0, "loaded"); }
-m8_status typed(m8_call *c, m8_error *err) { return m8_out_printf(c, 0, "%lld:%s", (long long)m8_in_number(c, 0), m8_in_text(c, 1)); }
+m8_status typed(m8_call *c, m8_error *err)
+{
+    return m8_out_printf(c, 0, "%lld:%s", (long long)m8_in_number(c, 0), m8_in_text(c, 1));
+}
 
 /* "0 ", "0 1 ", ... and {"i": i, "items": [0, ..., i]} */
 m8_status count(m8_call *c, m8_error *err)

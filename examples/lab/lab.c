@@ -39,7 +39,8 @@ int main(int argc, char **argv)
     struct options o = { .app = "lab" };
     for (int i = 1; i < argc; i += 2) {
         if (!take(&o, argv[i], argv[i + 1])) {
-            fprintf(stderr, "usage: lab [--port N] [--host H] [--app lab|iface|full] [--auth USER:PASSWORD] [--auth-message TEXT]\n");
+            fprintf(stderr, "usage: lab [--port N] [--host H] [--app lab|iface|full] [--auth USER:PASSWORD] "
+                            "[--auth-message TEXT]\n");
             return 2;
         }
     }

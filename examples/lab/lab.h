@@ -28,7 +28,8 @@ m8_status progress(m8_call *c, m8_error *err), warn(m8_call *c, m8_error *err), 
 m8_status crash(m8_call *c, m8_error *err), failgen(m8_call *c, m8_error *err), slow(m8_call *c, m8_error *err);
 m8_status counter(m8_call *c, m8_error *err), fast(m8_call *c, m8_error *err), batch(m8_call *c, m8_error *err);
 m8_status whoami(m8_call *c, m8_error *err), update(m8_call *c, m8_error *err), chain2(m8_call *c, m8_error *err);
-m8_status bad_success(m8_call *c, m8_error *err), bad_failure(m8_call *c, m8_error *err), on_load(m8_call *c, m8_error *err);
+m8_status bad_success(m8_call *c, m8_error *err), bad_failure(m8_call *c, m8_error *err),
+    on_load(m8_call *c, m8_error *err);
 m8_status typed(m8_call *c, m8_error *err);
 m8_status file_echo(m8_call *c, m8_error *err), tone(m8_call *c, m8_error *err), gallery_stream(m8_call *c, m8_error *err);
 m8_status mic(m8_call *c, m8_error *err), draw(m8_call *c, m8_error *err);

@@ -26,7 +26,8 @@ static void png(m8_buf *out, const unsigned char rgb[3])
 {
     unsigned char rows[SIDE * (1 + 3 * SIDE)] = {0}, packed[sizeof rows + 64];
     for (int y = 0; y < SIDE; y++) {
-        for (int x = 0; x < SIDE; x++) memcpy(rows + y * (1 + 3 * SIDE) + 1 + 3 * x, rgb, 3); /* the first byte of a row: no filter */
+        for (int x = 0; x < SIDE; x++)
+            memcpy(rows + y * (1 + 3 * SIDE) + 1 + 3 * x, rgb, 3); /* the first byte of a row: no filter */
     }
     uLongf n = sizeof packed;
     if (compress(packed, &n, rows, sizeof rows) != Z_OK) out->status = M8_E_INTERNAL;
@@ -56,7 +57,8 @@ static m8_status tone_of(m8_buf *out, double hertz, m8_error *err)
     float *samples = m8_calloc(RATE, sizeof *samples);
     if (!samples) return m8_fail(err, M8_E_NOMEM, "making a tone");
     for (int i = 0; i < RATE; i++) samples[i] = 0.125f * sinf((float)(2 * M_PI * hertz * i / RATE));
-    m8_status st = m8_encoder_open(&enc, &(m8_encode_opts){ .format = M8_MP3, .rate = RATE }, (m8_bytes_sink){ add_bytes, out }, err);
+    m8_status st = m8_encoder_open(&enc, &(m8_encode_opts){ .format = M8_MP3, .rate = RATE },
+                                   (m8_bytes_sink){ add_bytes, out }, err);
     if (!st) st = m8_encoder_push(enc, samples, RATE, err);
     if (!st) st = m8_encoder_finish(enc, err);
     m8_encoder_close(enc);

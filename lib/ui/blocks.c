@@ -1,5 +1,6 @@
-/* The tree of blocks. Ids are given as Gradio gives them: in the order of making; the forms around neighbouring fields get theirs when their
- * container is closed, which is when the next block is made outside of it (in Python: at the end of its `with`), or at the end. */
+/* The tree of blocks. Ids are given as Gradio gives them: in the order of making; the forms around neighbouring fields
+ * get theirs when their container is closed, which is when the next block is made outside of it (in Python: at the end
+ * of its `with`), or at the end. */
 #include "ui_internal.h"
 #include "table.h"
 #include <stdio.h>

@@ -4,9 +4,39 @@
 #include <string.h>
 
 static const char *const trigger_names[M8_N_TRIGGERS] = {
-    "click", "change", "input", "submit", "select", "upload", "clear", "start_recording", "pause_recording", "stop_recording", "play", "pause",
-    "stop", "stream", "release", "focus", "blur", "edit", "delete", "double_click", "key_up", "copy", "download", "like", "retry", "undo",
-    "expand", "collapse", "apply", "end", "tick", "load", "unload",
+    "click",
+    "change",
+    "input",
+    "submit",
+    "select",
+    "upload",
+    "clear",
+    "start_recording",
+    "pause_recording",
+    "stop_recording",
+    "play",
+    "pause",
+    "stop",
+    "stream",
+    "release",
+    "focus",
+    "blur",
+    "edit",
+    "delete",
+    "double_click",
+    "key_up",
+    "copy",
+    "download",
+    "like",
+    "retry",
+    "undo",
+    "expand",
+    "collapse",
+    "apply",
+    "end",
+    "tick",
+    "load",
+    "unload",
 };
 
 const char *m8__trigger_name(m8_trigger t) { return (unsigned)t < M8_N_TRIGGERS ? trigger_names[t] : "?"; }
@@ -107,7 +137,8 @@ static bool name_params(m8_event *e, const char *const *names)
     for (size_t i = 0; i < e->n_in; i++) {
         e->params[i] = names[i] ? m8_strdup(names[i]) : m8_sprintf("param_%zu", i);
         if (!e->params[i]) return false;
-        if (names[i] && !good_name(names[i])) m8__app_fail(e->app, M8_E_ARG, "%s: bad name of a parameter: %s", e->api_name, names[i]);
+        if (names[i] && !good_name(names[i]))
+            m8__app_fail(e->app, M8_E_ARG, "%s: bad name of a parameter: %s", e->api_name, names[i]);
     }
     return true;
 }
@@ -117,7 +148,8 @@ static bool of_this_app(m8_event *e)
     for (size_t i = 0; i < e->n_in + e->n_out; i++) {
         const m8_block *b = i < e->n_in ? e->in[i] : e->out[i - e->n_in];
         if (b->app != e->app) m8__app_fail(e->app, M8_E_ARG, "%s: a component of another app", e->api_name);
-        else if (i < e->n_in && b->type->layout) m8__app_fail(e->app, M8_E_ARG, "%s: a %s as input", e->api_name, b->type->type);
+        else if (i < e->n_in && b->type->layout)
+            m8__app_fail(e->app, M8_E_ARG, "%s: a %s as input", e->api_name, b->type->type);
     }
     return !e->app->status;
 }
@@ -150,7 +182,8 @@ static m8_event *event_make(m8_blocks *app, m8_fn fn, const m8_event_opts *opts,
     e->user = opts->user;
     e->opts = *opts;
     bool ok = copy_texts(&e->opts, progress);
-    ok = ok && (e->api_name = unique_name(app, name)) && copy_list(&e->in, &e->n_in, opts->in) && copy_list(&e->out, &e->n_out, opts->out);
+    ok = ok && (e->api_name = unique_name(app, name)) && copy_list(&e->in, &e->n_in, opts->in) &&
+         copy_list(&e->out, &e->n_out, opts->out);
     ok = ok && name_params(e, opts->params);
     memset(e->opts.in, 0, sizeof e->opts.in);
     memset(e->opts.out, 0, sizeof e->opts.out);
@@ -190,13 +223,16 @@ static bool add_target(m8_event *e, m8_block *block, const char *name)
 /* Properties that tell the page that somebody listens. */
 static void mark(m8_block *b, m8_trigger t)
 {
-    static const struct { m8_trigger t; const char *key; } flags[] = {
-        { M8_SELECT, "_selectable" }, { M8_STREAM, "streaming" }, { M8_LIKE, "likeable" }, { M8_RETRY, "_retryable" }, { M8_UNDO, "_undoable" },
+    static const struct { m8_trigger t; const char *key;
+    } flags[] = {
+        { M8_SELECT, "_selectable" }, { M8_STREAM, "streaming" }, { M8_LIKE, "likeable" },
+        { M8_RETRY, "_retryable" },   { M8_UNDO, "_undoable" },
     };
     for (size_t i = 0; i < sizeof flags / sizeof *flags; i++) {
         if (flags[i].t == t) m8__props_flag(b, flags[i].key, true);
     }
-    if (t == M8_EDIT && !strcmp(b->type->type, "chatbot") && json_is_null(m8__prop(b, "editable"))) m8__props_text(b, "editable", "user");
+    if (t == M8_EDIT && !strcmp(b->type->type, "chatbot") && json_is_null(m8__prop(b, "editable")))
+        m8__props_text(b, "editable", "user");
 }
 
 static bool has_event(const m8_block *b, m8_trigger t)
@@ -213,7 +249,8 @@ static bool has_event(const m8_block *b, m8_trigger t)
 static bool attach(m8_event *e, m8_block *b, m8_trigger t)
 {
     if (b->app != e->app) return m8__app_fail(e->app, M8_E_ARG, "%s: a component of another app", e->api_name), false;
-    if (!has_event(b, t)) return m8__app_fail(e->app, M8_E_ARG, "a %s has no event %s", b->type->type, m8__trigger_name(t)), false;
+    if (!has_event(b, t))
+        return m8__app_fail(e->app, M8_E_ARG, "a %s has no event %s", b->type->type, m8__trigger_name(t)), false;
     if (b != e->app->root) mark(b, t);
     return add_target(e, t == M8_UNLOAD ? NULL : b, m8__trigger_name(t));
 }
@@ -223,7 +260,8 @@ static m8_event_opts with_defaults(const m8_event_opts *opts, m8_trigger t)
 {
     m8_event_opts o = opts ? *opts : (m8_event_opts){0};
     if (!o.show_progress) o.show_progress = t == M8_STREAM ? "minimal" : t == M8_TICK || t == M8_UNLOAD ? "hidden" : "full";
-    if (!o.trigger_mode) o.trigger_mode = t == M8_STREAM ? M8_MULTIPLE : t == M8_CHANGE || t == M8_KEY_UP ? M8_ALWAYS_LAST : M8_ONCE;
+    if (!o.trigger_mode)
+        o.trigger_mode = t == M8_STREAM ? M8_MULTIPLE : t == M8_CHANGE || t == M8_KEY_UP ? M8_ALWAYS_LAST : M8_ONCE;
     if (t == M8_UNLOAD) o.api_visibility = M8_PRIVATE;
     return o;
 }

@@ -1,5 +1,6 @@
-/* Rows of examples: a Dataset, the event that fills the inputs with the row that was clicked, and behind it, if there is a function, its run. What a
- * row gave can be kept: the text of the values, and the bytes of the files, since those of a run go with their session. */
+/* Rows of examples: a Dataset, the event that fills the inputs with the row that was clicked, and behind it, if there
+ * is a function, its run. What a row gave can be kept: the text of the values, and the bytes of the files, since those
+ * of a run go with their session. */
 #include "table.h"
 #include <string.h>
 
@@ -66,7 +67,8 @@ static m8_status load_example(m8_call *c, m8_error *err)
     return st ? m8_fail(err, st, "loading an example") : M8_OK;
 }
 
-/* Only what an app has as example is kept, so a visitor cannot fill the cache; a row with files never is equal, and is run each time. */
+/* Only what an app has as example is kept, so a visitor cannot fill the cache; a row with files never is equal, and is
+ * run each time. */
 static bool find_row(const struct m8__examples *x, const m8_call *c, size_t *at)
 {
     size_t n = json_array_size(x->rows);
@@ -96,7 +98,8 @@ static bool keep_files(struct m8__examples *x, const json_t *value)
     if (is_file(value)) {
         if (!path || json_is_true(json_object_get(value, "is_stream"))) return false;
         if (kept(x, path)) return true;
-        struct kept_file *more = m8_realloc(x->files, (x->n_files + 1) * sizeof *more), f = { .data.limit = MOST_KEPT - x->bytes };
+        struct kept_file *more = m8_realloc(x->files, (x->n_files + 1) * sizeof *more),
+                         f = { .data.limit = MOST_KEPT - x->bytes };
         if (!more) return false;
         x->files = more;
         f.path = m8_strdup(path);
@@ -126,10 +129,15 @@ static json_t *with_files(const struct m8__examples *x, const m8_call *c, const 
         const struct kept_file *f = kept(x, json_string_value(json_object_get(value, "path")));
         const char *name = json_string_value(json_object_get(value, "orig_name"));
         json_t *file = NULL;
-        return f && !m8__file_bytes(m8__call_event(c)->app, m8_call_session(c), name ? name : "file", f->data.data, f->data.len, &file, NULL)
-                   ? file : NULL;
+        return f && !m8__file_bytes(m8__call_event(c)->app, m8_call_session(c), name ? name : "file", f->data.data,
+                                    f->data.len, &file, NULL)
+                   ? file
+                   : NULL;
     }
-    json_t *out = json_is_array(value) ? json_array() : json_is_object(value) ? json_object() : json_incref((json_t *)value), *child;
+    json_t *out = json_is_array(value)    ? json_array()
+                  : json_is_object(value) ? json_object()
+                                          : json_incref((json_t *)value),
+           *child;
     size_t i;
     const char *key;
     bool ok = out != NULL;
@@ -152,7 +160,8 @@ static void keep(struct m8__examples *x, const m8_call *c, size_t row)
     bool ok = list != NULL;
     for (size_t i = 0; i < m8__call_event(c)->n_out && ok; i++) {
         const json_t *value = m8__call_out(c, (int)i);
-        ok = !json_is_true(m8__prop(m8__call_event(c)->out[i], "streaming")) && keep_files(x, value) && !json_array_append_new(list, value ? json_deep_copy(value) : json_null());
+        ok = !json_is_true(m8__prop(m8__call_event(c)->out[i], "streaming")) && keep_files(x, value) &&
+             !json_array_append_new(list, value ? json_deep_copy(value) : json_null());
     }
     if (!ok || json_array_set(x->results, row, list)) m8_log(M8_LOG_WARN, "ui: the result of an example is not kept");
     json_decref(list);
@@ -216,9 +225,11 @@ static void describe(m8_block *b, m8_block *const *in, size_t n)
     bool ok = props && headers && components && ids, any = false;
     for (size_t i = 0; i < n && ok; i++) {
         any = any || *m8__prop_text(in[i], "label");
-        ok = !json_array_append_new(props, cell_props(in[i])) && !json_array_append_new(headers, json_string(m8__prop_text(in[i], "label"))) &&
+        ok = !json_array_append_new(props, cell_props(in[i])) &&
+             !json_array_append_new(headers, json_string(m8__prop_text(in[i], "label"))) &&
              !json_array_append_new(ids, json_integer(in[i]->id)) &&
-             !json_array_append_new(components, json_pack("{s:s, s:o}", "name", m8__prop_text(in[i], "name"), "class_id", m8__class_id(in[i]->type)));
+             !json_array_append_new(components, json_pack("{s:s, s:o}", "name", m8__prop_text(in[i], "name"),
+                                                          "class_id", m8__class_id(in[i]->type)));
     }
     if (!any && ok) json_array_clear(headers);
     m8__props_set(b, "component_props", ok ? json_incref(props) : NULL);
@@ -259,7 +270,8 @@ static bool rows_fit(m8_block *b, size_t n_in)
     return ok;
 }
 
-m8_block *m8__examples_new(m8_block *parent, m8_block *const *in, size_t n_in, m8_block *const *out, const m8_examples_opts *o)
+m8_block *m8__examples_new(m8_block *parent, m8_block *const *in, size_t n_in, m8_block *const *out,
+                           const m8_examples_opts *o)
 {
     m8_block *b = m8__block_new(parent, &m8__dataset);
     if (!b) return NULL;
@@ -273,7 +285,11 @@ m8_block *m8__examples_new(m8_block *parent, m8_block *const *in, size_t n_in, m
         m8__app_nomem(b->app);
         return NULL;
     }
-    m8_event_opts load = { .api_name = "load_example", .api_visibility = M8_UNDOCUMENTED, .in = { b }, .queue = M8_NO, .show_progress = "hidden" };
+    m8_event_opts load = { .api_name = "load_example",
+                           .api_visibility = M8_UNDOCUMENTED,
+                           .in = { b },
+                           .queue = M8_NO,
+                           .show_progress = "hidden" };
     m8_event_opts run = { .api_name = "run_example", .api_visibility = M8_UNDOCUMENTED, .user = o->user };
     for (size_t i = 0; i < n_in; i++) load.out[i] = run.in[i] = in[i];
     for (size_t i = 0; i < 31 && out[i]; i++) run.out[i] = out[i];
@@ -293,7 +309,8 @@ m8_block *m8_examples(m8_block *parent, const m8_examples_opts *opts)
     return m8__examples_new(parent, o->in, n, out, o);
 }
 
-/* Paths among the samples become FileData of the cache, for the page to show. The rows themselves keep them: each session gets files of its own. */
+/* Paths among the samples become FileData of the cache, for the page to show. The rows themselves keep them: each
+ * session gets files of its own. */
 m8_status m8__examples_files(m8_block *b, m8_error *err)
 {
     struct m8__examples *x = b->examples;

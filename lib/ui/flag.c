@@ -1,5 +1,6 @@
-/* Flagged rows: FOLDER/dataset1.csv, a column for each value and one for the time. The values are a visitor's: nothing in them is a formula for the
- * program that reads the table, and files are copied only when the session may use them (they were checked as inputs), within limits. */
+/* Flagged rows: FOLDER/dataset1.csv, a column for each value and one for the time. The values are a visitor's: nothing
+ * in them is a formula for the program that reads the table, and files are copied only when the session may use them
+ * (they were checked as inputs), within limits. */
 #include "interface.h"
 #include <errno.h>
 #include <fcntl.h>
@@ -11,7 +12,10 @@
 #define MOST_FILE ((size_t)32 << 20)
 #define MOST_ALL ((uint64_t)1 << 30) /* of one run of the app */
 
-static const char *folder(const m8_blocks *app) { return app->iface->o.flag_dir ? app->iface->o.flag_dir : ".gradio/flagged"; }
+static const char *folder(const m8_blocks *app)
+{
+    return app->iface->o.flag_dir ? app->iface->o.flag_dir : ".gradio/flagged";
+}
 
 /* A cell of text. What a table program takes for a formula gets a quote in front (CVE-2022-24770). */
 static void cell(m8_buf *row, const char *s, size_t n)
@@ -40,8 +44,10 @@ static m8_status copy_file(const m8_blocks *app, const json_t *file, m8_buf *to,
     m8_buf data = { .limit = MOST_FILE }, dir = {0};
     m8_buf_printf(&dir, "%s/files/%s", folder(app), random);
     m8_buf_printf(to, "files/%s%s", random, name);
-    m8_status st = dir.status || to->status ? m8_fail(err, M8_E_NOMEM, "out of memory for a flagged file") : m8_read_file(&data, path, err);
-    if (!st && app->iface->flagged_bytes + data.len > MOST_ALL) st = m8_fail(err, M8_E_LIMIT, "the folder of flagged files is full");
+    m8_status st = dir.status || to->status ? m8_fail(err, M8_E_NOMEM, "out of memory for a flagged file")
+                                            : m8_read_file(&data, path, err);
+    if (!st && app->iface->flagged_bytes + data.len > MOST_ALL)
+        st = m8_fail(err, M8_E_LIMIT, "the folder of flagged files is full");
     if (!st) st = m8_make_dirs(dir.data, err);
     if (!st) m8_buf_str(&dir, name);
     if (!st && dir.status) st = m8_fail(err, dir.status, "out of memory for a flagged file");

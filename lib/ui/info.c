@@ -36,10 +36,11 @@ static json_t *parameter(const m8_event *e, size_t i)
     const m8_block *b = e->in[i];
     json_t *value = json_object_get(b->props, "value"), *schema = m8__block_api_info(b, false);
     bool has = b->optional || (value && !json_is_null(value));
-    return json_pack("{s:o, s:s, s:b, s:o, s:o, s:o, s:o, s:o}", "label", label(b, "parameter"), "parameter_name", e->params[i],
-                     "parameter_has_default", (int)has, "parameter_default", has ? m8__with_urls(value) : json_null(), "type", schema,
-                     "python_type", python_type(schema, json_object_get(schema, "additional_description")), "component", component_name(b),
-                     "example_input", m8__block_example(b));
+    return json_pack("{s:o, s:s, s:b, s:o, s:o, s:o, s:o, s:o}", "label", label(b, "parameter"), "parameter_name",
+                     e->params[i], "parameter_has_default", (int)has, "parameter_default",
+                     has ? m8__with_urls(value) : json_null(), "type", schema, "python_type",
+                     python_type(schema, json_object_get(schema, "additional_description")), "component",
+                     component_name(b), "example_input", m8__block_example(b));
 }
 
 static json_t *returned(const m8_event *e, size_t i)
@@ -76,7 +77,8 @@ json_t *m8__info_tree(m8_blocks *app, bool all_endpoints)
     bool ok = named != NULL;
     for (size_t i = 0; i < app->n_events && ok; i++) {
         const m8_event *e = app->events[i];
-        if (!e->fn || e->opts.api_visibility == M8_PRIVATE || (e->opts.api_visibility != M8_PUBLIC && !all_endpoints)) continue;
+        if (!e->fn || e->opts.api_visibility == M8_PRIVATE || (e->opts.api_visibility != M8_PUBLIC && !all_endpoints))
+            continue;
         m8_buf path = {0};
         m8_buf_printf(&path, "/%s", e->api_name);
         ok = !path.status && !json_object_set_new(named, path.data, endpoint(e));

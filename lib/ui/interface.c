@@ -1,5 +1,5 @@
-/* Interface: a page made of a function's inputs and outputs. They are made first, with the first ids; when the app is mounted the page is made
- * around them, with the blocks, events and orders that Gradio's has. */
+/* Interface: a page made of a function's inputs and outputs. They are made first, with the first ids; when the app is
+ * mounted the page is made around them, with the blocks, events and orders that Gradio's has. */
 #include "interface.h"
 #include <string.h>
 
@@ -16,8 +16,16 @@ static bool copy_opts(struct m8__interface *f, const m8_interface_opts *o)
     bool ok = true;
     f->o = *o;
     f->o.blocks = NULL;
-    const char **texts[] = { &f->o.title, &f->o.description, &f->o.article, &f->o.examples, &f->o.flag_dir, &f->o.event.api_name,
-                             &f->o.event.description, &f->o.event.concurrency_id, &f->o.event.show_progress, &f->o.event.js };
+    const char **texts[] = { &f->o.title,
+                             &f->o.description,
+                             &f->o.article,
+                             &f->o.examples,
+                             &f->o.flag_dir,
+                             &f->o.event.api_name,
+                             &f->o.event.description,
+                             &f->o.event.concurrency_id,
+                             &f->o.event.show_progress,
+                             &f->o.event.js };
     for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) *texts[i] = keep(f, *texts[i], &ok);
     for (size_t i = 0; i < 32; i++) f->o.event.params[i] = keep(f, f->o.event.params[i], &ok);
     return ok;
@@ -72,8 +80,14 @@ m8_block *m8_interface_out(m8_blocks *app) { return app && app->iface ? app->ifa
 
 /* ---- handlers of the page's own events ------------------------------------------------------------------------------ */
 
-static m8_status begin_flag(m8_call *c, m8_error *err) { return m8_out_update(c, 0, "{\"value\": \"Saving...\", \"interactive\": false}"); }
-static m8_status end_flag(m8_call *c, m8_error *err) { return m8_out_update(c, 0, "{\"value\": \"Flag\", \"interactive\": true}"); }
+static m8_status begin_flag(m8_call *c, m8_error *err)
+{
+    return m8_out_update(c, 0, "{\"value\": \"Saving...\", \"interactive\": false}");
+}
+static m8_status end_flag(m8_call *c, m8_error *err)
+{
+    return m8_out_update(c, 0, "{\"value\": \"Flag\", \"interactive\": true}");
+}
 
 static m8_status flag(m8_call *c, m8_error *err)
 {
@@ -141,7 +155,8 @@ static void heading(struct page *p)
 static void buttons(struct page *p, m8_block *row)
 {
     p->clear = m8_clearbutton(row, NULL);
-    if (!p->o->live || !p->n_in) p->submit = m8_button(row, &(m8_button_opts){ .text = p->n_in ? "Submit" : "Generate", .variant = "primary" });
+    if (!p->o->live || !p->n_in)
+        p->submit = m8_button(row, &(m8_button_opts){ .text = p->n_in ? "Submit" : "Generate", .variant = "primary" });
     if (p->o->event.generator && !p->o->live)
         p->stop = m8_button(row, &(m8_button_opts){ .text = "Stop", .variant = "stop", .visible = M8_NO });
 }
@@ -158,7 +173,8 @@ static void output_column(struct page *p, m8_block *row)
 {
     m8_block *column = m8_column(row, NULL);
     for (size_t i = 0; i < p->n_out; i++) {
-        if (!p->out[i]->skip_api && json_is_null(m8__prop(p->out[i], "interactive"))) m8__props_tri(p->out[i], "interactive", M8_NO);
+        if (!p->out[i]->skip_api && json_is_null(m8__prop(p->out[i], "interactive")))
+            m8__props_tri(p->out[i], "interactive", M8_NO);
     }
     move_into(column, p->app->iface->out);
     m8_block *below = m8_row(column, NULL);
@@ -217,7 +233,9 @@ static void submit_events(struct page *p)
         on_submit(p, p->o->fn, &o);
         return;
     }
-    m8_event_opts swap = { .api_name = "lambda", .api_visibility = M8_UNDOCUMENTED, .queue = M8_NO, .out = { p->submit, p->stop } };
+    m8_event_opts swap = {
+        .api_name = "lambda", .api_visibility = M8_UNDOCUMENTED, .queue = M8_NO, .out = { p->submit, p->stop }
+    };
     e = m8_then(on_submit(p, to_stop, &swap), p->o->fn, &o);
     swap.api_name = "cleanup";
     m8_then(e, to_submit, &swap);
@@ -235,7 +253,9 @@ static void clear_events(struct page *p)
     if (!p->clear || p->app->status) return;
     for (size_t i = 0; i < n && i < 16; i++) p->clear->clears[i] = all[i];
     m8__clear_event(p->clear, all, n);
-    const char *js = p->column ? "() => [{\"variant\": null, \"visible\": true, \"__type__\": \"update\"}]\n            " : "() => []\n            ";
+    const char *js = p->column
+                         ? "() => [{\"variant\": null, \"visible\": true, \"__type__\": \"update\"}]\n            "
+                         : "() => []\n            ";
     m8_event *e = m8_on(p->clear, M8_CLICK, NULL, &(m8_event_opts){ .js = js, .out = { p->column } });
     if (e) e->internal_js = true;
 }

@@ -8,7 +8,12 @@ static int sequence(const unsigned char *s)
     if (s[0] < 0x80) return 1;
     int n = s[0] >= 0xf0 ? 4 : s[0] >= 0xe0 ? 3 : 2;
     if (s[0] < 0xc2 || s[0] > 0xf4) return 0;
-    unsigned low = s[0] == 0xe0 ? 0xa0 : s[0] == 0xf0 ? 0x90 : 0x80, high = s[0] == 0xed ? 0x9f : s[0] == 0xf4 ? 0x8f : 0xbf;
+    unsigned low = s[0] == 0xe0   ? 0xa0
+                   : s[0] == 0xf0 ? 0x90
+                                  : 0x80,
+             high = s[0] == 0xed   ? 0x9f
+                    : s[0] == 0xf4 ? 0x8f
+                                   : 0xbf;
     if (s[1] < low || s[1] > high) return 0;
     for (int i = 2; i < n; i++) {
         if ((s[i] & 0xc0) != 0x80) return 0;

@@ -87,9 +87,11 @@ static void type_of(m8_buf *out, const json_t *schema, const json_t *defs, int d
     const json_t *x;
     const char *description = json_string_value(json_object_get(schema, "description"));
     if (depth > MOST_DEPTH || !json_object_size(schema)) m8_buf_str(out, "Any");
-    else if ((x = json_object_get(schema, "const"))) m8_buf_printf(out, "Literal[%s]", json_string_value(x) ? json_string_value(x) : "");
+    else if ((x = json_object_get(schema, "const")))
+        m8_buf_printf(out, "Literal[%s]", json_string_value(x) ? json_string_value(x) : "");
     else if ((x = json_object_get(schema, "enum"))) literals(out, x);
-    else if ((x = json_object_get(schema, "type")) && json_is_string(x)) named(out, json_string_value(x), schema, defs, depth + 1);
+    else if ((x = json_object_get(schema, "type")) && json_is_string(x))
+        named(out, json_string_value(x), schema, defs, depth + 1);
     else if ((x = json_object_get(schema, "$ref"))) type_of(out, definition(x, defs), defs, depth + 1);
     else if ((x = json_object_get(schema, "anyOf"))) either(out, x, defs, depth + 1);
     else m8_buf_str(out, description && strstr(description, "json") ? "str | float | bool | list | dict" : "Any");
@@ -106,11 +108,18 @@ json_t *m8__schema_inline(const json_t *schema, const json_t *defs, int depth)
 {
     if (m8__schema_is_file(schema)) {
         return json_pack("{s:s, s:s}", "type", "filepath", "description",
-                         "Must include {\"path\": \"url\", \"meta\": {\"_type\": \"gradio.FileData\"}}. The meta key signals that the file will be "
+                         "Must include {\"path\": \"url\", \"meta\": {\"_type\": \"gradio.FileData\"}}. The meta key "
+                         "signals that the file will be "
                          "uploaded to the remote server.");
     }
-    if (json_object_get(schema, "$ref")) return depth < MOST_DEPTH ? m8__schema_inline(definition(json_object_get(schema, "$ref"), defs), defs, depth + 1) : json_object();
-    json_t *out = json_is_array(schema) ? json_array() : json_is_object(schema) ? json_object() : json_incref((json_t *)schema), *child;
+    if (json_object_get(schema, "$ref"))
+        return depth < MOST_DEPTH
+                   ? m8__schema_inline(definition(json_object_get(schema, "$ref"), defs), defs, depth + 1)
+                   : json_object();
+    json_t *out = json_is_array(schema)    ? json_array()
+                  : json_is_object(schema) ? json_object()
+                                           : json_incref((json_t *)schema),
+           *child;
     size_t i;
     const char *key;
     json_array_foreach((json_t *)schema, i, child) {
@@ -118,7 +127,8 @@ json_t *m8__schema_inline(const json_t *schema, const json_t *defs, int depth)
     }
     if (json_is_object(schema)) {
         json_object_foreach((json_t *)schema, key, child) {
-            if (strcmp(key, "$defs") && out && json_object_set_new(out, key, m8__schema_inline(child, defs, depth + 1))) goto fail;
+            if (strcmp(key, "$defs") && out && json_object_set_new(out, key, m8__schema_inline(child, defs, depth + 1)))
+                goto fail;
         }
     }
     return out ? out : json_null();

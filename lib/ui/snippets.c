@@ -1,5 +1,6 @@
-/* Sources that call an endpoint, for the API page: Python, JavaScript, a shell with curl, and Gradio's command. The forms are Gradio's; where those
- * would not run (Python's None in JavaScript, several files, quotes within quotes) they are put right. */
+/* Sources that call an endpoint, for the API page: Python, JavaScript, a shell with curl, and Gradio's command. The
+ * forms are Gradio's; where those would not run (Python's None in JavaScript, several files, quotes within quotes) they
+ * are put right. */
 #include "table.h"
 #include <string.h>
 
@@ -79,7 +80,9 @@ static void value_source(m8_buf *out, enum language to, const json_t *x)
 
 static const json_t *value_of(const json_t *parameter)
 {
-    return json_object_get(parameter, json_is_true(json_object_get(parameter, "parameter_has_default")) ? "parameter_default" : "example_input");
+    return json_object_get(parameter, json_is_true(json_object_get(parameter, "parameter_has_default"))
+                                          ? "parameter_default"
+                                          : "example_input");
 }
 
 /* An example that is no value of its type ("..." for a number) stands as it is: the reader fills it in. */
@@ -143,7 +146,8 @@ static void javascript(m8_buf *out, const char *root, const char *path, const js
     if (blobs) m8_buf_chr(out, '\n');
     if (fetches.status) out->status = fetches.status;
     m8_buf_finish(&fetches);
-    m8_buf_printf(out, "const client = await Client.connect(\"%s\");\nconst result = await client.predict(\"%s\", {\n", root, path);
+    m8_buf_printf(out, "const client = await Client.connect(\"%s\");\nconst result = await client.predict(\"%s\", {\n",
+                  root, path);
     json_array_foreach((json_t *)parameters, i, p) {
         bool list = json_is_array(json_object_get(p, "example_input"));
         m8_buf_printf(out, "\t\t%s: ", text(p, "parameter_name"));
@@ -164,8 +168,12 @@ static void shell(m8_buf *out, const char *root, const char *path, const json_t 
     size_t i;
     json_t *p;
     if (has_file(parameters))
-        m8_buf_printf(out, "FILE_PATH=$(curl -s -X POST %s" M8__PREFIX "/upload -F 'files=@/path/to/your/file' | tr -d '[]\" ')\n\n", root);
-    m8_buf_printf(out, "curl -X POST %s" M8__PREFIX "/call/v2%s -s -H \"Content-Type: application/json\" \\\n  -d '{", root, path);
+        m8_buf_printf(out,
+                      "FILE_PATH=$(curl -s -X POST %s" M8__PREFIX
+                      "/upload -F 'files=@/path/to/your/file' | tr -d '[]\" ')\n\n",
+                      root);
+    m8_buf_printf(out, "curl -X POST %s" M8__PREFIX "/call/v2%s -s -H \"Content-Type: application/json\" \\\n  -d '{",
+                  root, path);
     json_array_foreach((json_t *)parameters, i, p) {
         m8_buf source = {0};
         m8_buf_printf(out, "%s\"%s\": ", i ? ", " : "", text(p, "parameter_name"));
@@ -175,7 +183,9 @@ static void shell(m8_buf *out, const char *root, const char *path, const json_t 
         else shell_quoted(out, source.data);
         m8_buf_finish(&source);
     }
-    m8_buf_printf(out, "}' \\\n  | awk -F'\"' '{ print $4}' \\\n  | read EVENT_ID; curl -N %s" M8__PREFIX "/call%s/$EVENT_ID", root, path);
+    m8_buf_printf(
+        out, "}' \\\n  | awk -F'\"' '{ print $4}' \\\n  | read EVENT_ID; curl -N %s" M8__PREFIX "/call%s/$EVENT_ID",
+        root, path);
 }
 
 /* Files as Gradio's command takes them: path and meta alone. New. */

@@ -8,7 +8,8 @@
 m8_status m8__table_ref(m8_error *err);
 void m8__table_unref(void);
 
-extern const struct m8__component m8__blocks_type, m8__holder; /* of the root; of what goes into an Interface, before its page is made */
+extern const struct m8__component m8__blocks_type,
+    m8__holder; /* of the root; of what goes into an Interface, before its page is made */
 extern const struct m8__component m8__row, m8__column, m8__form, m8__dataset, m8__api_type, m8__clear;
 
 /* blocks.c. Sticky, as all builders. */
@@ -26,7 +27,9 @@ struct m8__common {
     m8_tri interactive, show_label, container;
     int scale, min_width;
 };
-#define M8__BLOCK(o) .visible = (o)->visible, .elem_id = (o)->elem_id, .elem_classes = (o)->elem_classes, .scale = (o)->scale, .min_width = (o)->min_width
+#define M8__BLOCK(o)                                                                                                   \
+    .visible = (o)->visible, .elem_id = (o)->elem_id, .elem_classes = (o)->elem_classes, .scale = (o)->scale,          \
+    .min_width = (o)->min_width
 #define M8__COMMON(o)                                                                                                    \
     (&(struct m8__common){ M8__BLOCK(o), .label = (o)->label, .info = (o)->info, .interactive = (o)->interactive,        \
                            .show_label = (o)->show_label, .container = (o)->container })
@@ -47,7 +50,8 @@ void m8__events_free(m8_blocks *app);
 
 /* schema.c: a JSON schema as Python would write the type: "list[filepath]". */
 m8_status m8__python_type(m8_buf *out, const json_t *schema);
-json_t *m8__schema_inline(const json_t *schema, const json_t *defs, int depth); /* new; what it refers to in its place, files as one word */
+json_t *m8__schema_inline(const json_t *schema, const json_t *defs,
+                          int depth); /* new; what it refers to in its place, files as one word */
 bool m8__schema_is_file(const json_t *schema);
 /* snippets.c: how an endpoint is called from Python, JavaScript, a shell; new. endpoint: as in the info. */
 json_t *m8__snippets(const char *root, const char *path, const json_t *endpoint);
@@ -55,7 +59,8 @@ json_t *m8__snippets(const char *root, const char *path, const json_t *endpoint)
 json_t *m8__info_tree(m8_blocks *app, bool all_endpoints);
 
 /* config.c */
-/* What stands for the root URL and the user's name: with a byte that JSON leaves as it is, and that no text of an app has by chance. */
+/* What stands for the root URL and the user's name: with a byte that JSON leaves as it is, and that no text of an app
+ * has by chance. */
 #define M8__ROOT_MARK "\x7fm8 root\x7f"
 #define M8__USER_MARK "\x7fm8 user\x7f"
 json_t *m8__config_tree(const m8_blocks *app); /* new; NULL: no memory */
@@ -68,7 +73,8 @@ bool m8__event_streams(const m8_event *e); /* of streamed input */
 void m8__interface_free(struct m8__interface *f);
 void m8__interface_finish(m8_blocks *app);
 void m8__examples_free(struct m8__examples *e);
-m8_block *m8__examples_new(m8_block *parent, m8_block *const *in, size_t n_in, m8_block *const *out /* [32] */, const m8_examples_opts *o);
+m8_block *m8__examples_new(m8_block *parent, m8_block *const *in, size_t n_in, m8_block *const *out /* [32] */,
+                           const m8_examples_opts *o);
 m8_status m8__examples_files(m8_block *dataset, m8_error *err);
 m8_event *m8__clear_event(m8_block *button, m8_block *const *clears, size_t n); /* js-only */
 

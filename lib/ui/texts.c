@@ -1,5 +1,5 @@
-/* The texts about an app: /config, the page's config, the info. Each is written once, with a place where the root URL of a request goes and, in
- * the config, one for the visitor's name: an answer is a few copies. All on the loop. */
+/* The texts about an app: /config, the page's config, the info. Each is written once, with a place where the root URL
+ * of a request goes and, in the config, one for the visitor's name: an answer is a few copies. All on the loop. */
 #include "table.h"
 #include <string.h>
 
@@ -198,8 +198,8 @@ json_t *m8__auth_config(m8_blocks *app, const char *root)
 {
     const char *message = app->launch.auth_message;
     return json_pack("{s:b, s:o, s:n, s:s, s:{s:{s:{}}}, s:[s], s:[], s:[], s:s}", "auth_required", 1, "auth_message",
-                     message ? json_string(message) : json_null(), "space_id", "root", root, "page", "", "layout", "pages", "", "components",
-                     "dependencies", "current_page", "");
+                     message ? json_string(message) : json_null(), "space_id", "root", root, "page", "", "layout",
+                     "pages", "", "components", "dependencies", "current_page", "");
 }
 
 /* ---- files to begin with -------------------------------------------------------------------------------------------- */

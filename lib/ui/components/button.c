@@ -3,7 +3,9 @@
 #include <string.h>
 
 const struct m8__component m8__button = { .type = "button", .preprocess = m8__text_in, .postprocess = m8__text_out };
-const struct m8__component m8__clear = { .type = "clearbutton", .of = "button", .preprocess = m8__text_in, .postprocess = m8__text_out };
+const struct m8__component m8__clear = {
+    .type = "clearbutton", .of = "button", .preprocess = m8__text_in, .postprocess = m8__text_out
+};
 
 static const m8_button_opts none;
 
@@ -35,7 +37,8 @@ static void clear_source(m8_buf *js, m8_block *const *clears, size_t n)
         m8_buf_str(js, i ? ", " : "");
         if (type->cleared) m8_buf_str(js, type->cleared);
         else if (!strcmp(type->type, "slider")) m8__dump(js, m8__prop(clears[i], "minimum"));
-        else if (!strcmp(type->type, "dataframe")) m8__dump(js, json_object_get(json_object_get(m8__component_defaults(type), "props"), "value"));
+        else if (!strcmp(type->type, "dataframe"))
+            m8__dump(js, json_object_get(json_object_get(m8__component_defaults(type), "props"), "value"));
         else m8_buf_str(js, "null");
     }
     m8_buf_str(js, "]");

@@ -1,4 +1,5 @@
-/* Chatbot. On the wire: [{"role", "metadata", "content": [{"text", "type": "text"}, ...], "options"}, ...]; a handler may write the content as text. */
+/* Chatbot. On the wire: [{"role", "metadata", "content": [{"text", "type": "text"}, ...], "options"}, ...]; a handler
+ * may write the content as text. */
 #include "components.h"
 #include <string.h>
 
@@ -41,8 +42,9 @@ static json_t *content_out(json_t *content)
 
 static json_t *message_out(const json_t *m)
 {
-    return json_pack("{s:O?, s:O?, s:o, s:O?}", "role", json_object_get(m, "role"), "metadata", json_object_get(m, "metadata"), "content",
-                     content_out(json_object_get(m, "content")), "options", json_object_get(m, "options"));
+    return json_pack("{s:O?, s:O?, s:o, s:O?}", "role", json_object_get(m, "role"), "metadata",
+                     json_object_get(m, "metadata"), "content", content_out(json_object_get(m, "content")), "options",
+                     json_object_get(m, "options"));
 }
 
 static m8_status chat_out(const m8_block *b, json_t **value, m8_error *err)
@@ -64,4 +66,6 @@ static m8_status chat_out(const m8_block *b, json_t **value, m8_error *err)
     return m8__swap(value, list, err);
 }
 
-const struct m8__component m8__chatbot = { .type = "chatbot", .preprocess = chat_in, .postprocess = chat_out, .cleared = "[]" };
+const struct m8__component m8__chatbot = {
+    .type = "chatbot", .preprocess = chat_in, .postprocess = chat_out, .cleared = "[]"
+};

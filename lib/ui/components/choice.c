@@ -52,7 +52,8 @@ static m8_status list_in(const m8_block *b, json_t **value, m8_error *err)
     size_t n = json_array_size(*value), least = json_array_size(m8__prop(b, "choices"));
     if (!json_is_array(*value)) return m8__wrong_type(b, "a list of choices", err);
     if (json_is_integer(most) && n > (size_t)json_integer_value(most))
-        return m8_fail(err, M8_E_USER, "%.80s: at most %lld choices", m8__shown_name(b), (long long)json_integer_value(most));
+        return m8_fail(err, M8_E_USER, "%.80s: at most %lld choices", m8__shown_name(b),
+                       (long long)json_integer_value(most));
     if (n > least && n > M8__MOST_FILES) return m8__wrong_type(b, "fewer choices", err);
     m8_status st = M8_OK;
     for (size_t i = 0; i < n && !st; i++) st = one_in(b, json_array_get(*value, i), err);
@@ -67,7 +68,10 @@ static m8_status choice_in(const m8_block *b, json_t **value, struct m8__session
     return json_is_null(*value) ? M8_OK : one_in(b, *value, err);
 }
 
-static m8_status group_in(const m8_block *b, json_t **value, struct m8__session *s, m8_error *err) { return list_in(b, value, err); }
+static m8_status group_in(const m8_block *b, json_t **value, struct m8__session *s, m8_error *err)
+{
+    return list_in(b, value, err);
+}
 
 static m8_status group_out(const m8_block *b, json_t **value, m8_error *err)
 {
@@ -93,7 +97,8 @@ static json_t *radio_info(const m8_block *b, bool as_output)
 
 static json_t *group_info(const m8_block *b, bool as_output)
 {
-    return json_pack("{s:{s:o, s:s}, s:s, s:s}", "items", "enum", values(b), "type", "string", "title", "Checkbox Group", "type", "array");
+    return json_pack("{s:{s:o, s:s}, s:s, s:s}", "items", "enum", values(b), "type", "string", "title",
+                     "Checkbox Group", "type", "array");
 }
 
 static json_t *dropdown_info(const m8_block *b, bool as_output)
@@ -180,7 +185,10 @@ m8_block *m8_dropdown(m8_block *parent, const m8_choice_opts *opts)
     m8__props_flag(b, "multiselect", o->multiselect);
     m8__props_flag(b, "allow_custom_value", o->allow_custom_value);
     if (o->multiselect) m8__props_json(b, "value", o->value ? o->value : "[]");
-    else m8__props_text(b, "value", o->value || !o->n_choices ? o->value : o->choices[0]); /* as Gradio: the first one, unless told */
+    else
+        m8__props_text(b, "value",
+                       o->value || !o->n_choices ? o->value
+                                                 : o->choices[0]); /* as Gradio: the first one, unless told */
     m8__props_extra(b, o->props);
     return b;
 }

@@ -41,7 +41,10 @@ void m8__table_unref(void)
     pthread_mutex_unlock(&table.lock);
 }
 
-json_t *m8__component_defaults(const struct m8__component *type) { return json_object_get(table.tree, type->of ? type->of : type->type); }
+json_t *m8__component_defaults(const struct m8__component *type)
+{
+    return json_object_get(table.tree, type->of ? type->of : type->type);
+}
 
 const struct m8__component *m8__component_find(const char *type)
 {
@@ -94,11 +97,13 @@ bool m8__is_file(const json_t *value)
 m8_status m8__file_value(const m8_block *b, json_t **value, struct m8__session *s, m8_error *err)
 {
     json_t *file = NULL;
-    m8_status st = m8__is_file(*value) ? m8__file_in(b->app, s, *value, &file, err) : m8__wrong_type(b, "an uploaded file", err);
+    m8_status st = m8__is_file(*value) ? m8__file_in(b->app, s, *value, &file, err)
+                                       : m8__wrong_type(b, "an uploaded file", err);
     return st ? st : m8__swap(value, file, err);
 }
 
-/* Files may lie at any depth of values that are otherwise free: they obey the same rule. The depth is that of the request's body. */
+/* Files may lie at any depth of values that are otherwise free: they obey the same rule. The depth is that of the
+ * request's body. */
 static m8_status files_within(const m8_block *b, json_t *value, struct m8__session *s, m8_error *err);
 
 static m8_status checked(const m8_block *b, json_t *child, struct m8__session *s, json_t **out, m8_error *err)
@@ -122,7 +127,8 @@ static m8_status files_within(const m8_block *b, json_t *value, struct m8__sessi
         for (void *at = json_object_iter(value); at && !st; at = json_object_iter_next(value, at)) {
             child = json_object_iter_value(at);
             st = checked(b, child, s, &file, err);
-            if (!st && json_object_iter_set_new(value, at, file)) st = m8_fail(err, M8_E_NOMEM, "out of memory for a value");
+            if (!st && json_object_iter_set_new(value, at, file))
+                st = m8_fail(err, M8_E_NOMEM, "out of memory for a value");
         }
     }
     return st;

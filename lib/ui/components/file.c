@@ -1,4 +1,5 @@
-/* File, UploadButton, DownloadButton. On the wire: a FileData, or a list of them where several are allowed; null for none. */
+/* File, UploadButton, DownloadButton. On the wire: a FileData, or a list of them where several are allowed; null for
+ * none. */
 #include "components.h"
 #include <string.h>
 #include <strings.h>
@@ -20,7 +21,8 @@ static bool of_type(const char *name, const char *mime, const char *type)
 static m8_status check_type(const m8_block *b, const json_t *file, m8_error *err)
 {
     const json_t *types = m8__prop(b, "file_types");
-    const char *name = json_string_value(json_object_get(file, "orig_name")), *mime = json_string_value(json_object_get(file, "mime_type"));
+    const char *name = json_string_value(json_object_get(file, "orig_name")),
+               *mime = json_string_value(json_object_get(file, "mime_type"));
     if (!name) name = json_string_value(json_object_get(file, "path"));
     if (!json_array_size(types) || !name) return M8_OK;
     size_t i;
@@ -72,7 +74,8 @@ static json_t *file_info(const m8_block *b, bool as_output)
 {
     const json_t *one = json_object_get(m8__component_defaults(b->type), "api_info");
     if (!several(b)) return json_incref((json_t *)one);
-    json_t *file = json_deep_copy(one), *meta = json_incref(json_object_get(json_object_get(file, "$defs"), "FileDataMeta"));
+    json_t *file = json_deep_copy(one),
+           *meta = json_incref(json_object_get(json_object_get(file, "$defs"), "FileDataMeta"));
     json_t *about = json_object_get(file, "additional_description");
     if (!file || (about && json_object_set(file, "description", about))) { /* said of one file; the list has none */
         json_decref(file);
@@ -81,8 +84,8 @@ static json_t *file_info(const m8_block *b, bool as_output)
     }
     json_object_del(file, "$defs");
     json_object_del(file, "additional_description");
-    return json_pack("{s:{s:o, s:o}, s:{s:s}, s:s, s:s, s:n}", "$defs", "FileData", file, "FileDataMeta", meta, "items", "$ref",
-                     "#/$defs/FileData", "title", "ListFiles", "type", "array", "additional_description");
+    return json_pack("{s:{s:o, s:o}, s:{s:s}, s:s, s:s, s:n}", "$defs", "FileData", file, "FileDataMeta", meta, "items",
+                     "$ref", "#/$defs/FileData", "title", "ListFiles", "type", "array", "additional_description");
 }
 
 static json_t *file_example(const m8_block *b)
@@ -93,7 +96,8 @@ static json_t *file_example(const m8_block *b)
 
 #define FILES(name)                                                                                                      \
     { .type = name, .preprocess = file_in, .postprocess = file_out, .api_info = file_info, .example = file_example }
-const struct m8__component m8__file = FILES("file"), m8__uploadbutton = FILES("uploadbutton"), m8__downloadbutton = FILES("downloadbutton");
+const struct m8__component m8__file = FILES("file"), m8__uploadbutton = FILES("uploadbutton"),
+                           m8__downloadbutton = FILES("downloadbutton");
 
 m8_block *m8_file(m8_block *parent, const m8_file_opts *opts)
 {

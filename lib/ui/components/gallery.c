@@ -8,7 +8,8 @@ static m8_status item_in(const m8_block *b, json_t *item, struct m8__session *s,
     const char *kind = json_object_get(item, "image") ? "image" : "video";
     json_t *file = json_incref(json_object_get(item, kind)), *caption = json_object_get(item, "caption");
     m8_status st = file ? m8__file_value(b, &file, s, err) : m8__wrong_type(b, "images", err);
-    if (!st && caption && !json_is_string(caption) && !json_is_null(caption)) st = m8__wrong_type(b, "text as caption", err);
+    if (!st && caption && !json_is_string(caption) && !json_is_null(caption))
+        st = m8__wrong_type(b, "text as caption", err);
     if (!st && json_object_set(item, kind, file)) st = m8_fail(err, M8_E_NOMEM, "out of memory for a value");
     json_decref(file);
     return st;
@@ -27,9 +28,11 @@ static m8_status gallery_in(const m8_block *b, json_t **value, struct m8__sessio
 static const struct {
     const char *ending, *mime;
 } kinds[] = {
-    { ".png", "image/png" }, { ".jpg", "image/jpeg" }, { ".jpeg", "image/jpeg" }, { ".gif", "image/gif" }, { ".webp", "image/webp" },
-    { ".bmp", "image/bmp" }, { ".avif", "image/avif" }, { ".svg", "image/svg+xml" }, { ".mp4", "video/mp4" }, { ".webm", "video/webm" },
-    { ".mov", "video/quicktime" }, { ".ogv", "video/ogg" }, { ".mkv", "video/x-matroska" }, { ".avi", "video/x-msvideo" },
+    { ".png", "image/png" },        { ".jpg", "image/jpeg" },      { ".jpeg", "image/jpeg" },
+    { ".gif", "image/gif" },        { ".webp", "image/webp" },     { ".bmp", "image/bmp" },
+    { ".avif", "image/avif" },      { ".svg", "image/svg+xml" },   { ".mp4", "video/mp4" },
+    { ".webm", "video/webm" },      { ".mov", "video/quicktime" }, { ".ogv", "video/ogg" },
+    { ".mkv", "video/x-matroska" }, { ".avi", "video/x-msvideo" },
 };
 
 static const char *mime_of(const json_t *file)
@@ -53,7 +56,8 @@ static json_t *picture(const json_t *file, const char *mime)
 
 static json_t *item_out(json_t *item)
 {
-    const json_t *file = m8__is_file(item) ? item : json_object_get(item, "image"), *caption = json_object_get(item, "caption");
+    const json_t *file = m8__is_file(item) ? item : json_object_get(item, "image"),
+                 *caption = json_object_get(item, "caption");
     const char *mime = mime_of(file);
     if (!m8__is_file(file)) return json_incref(item);
     if (mime && !strncmp(mime, "video/", 6)) return json_pack("{s:O, s:O?}", "video", file, "caption", caption);
@@ -79,7 +83,9 @@ static m8_status gallery_out(const m8_block *b, json_t **value, m8_error *err)
     return m8__swap(value, list, err);
 }
 
-const struct m8__component m8__gallery = { .type = "gallery", .preprocess = gallery_in, .postprocess = gallery_out, .cleared = "[]" };
+const struct m8__component m8__gallery = {
+    .type = "gallery", .preprocess = gallery_in, .postprocess = gallery_out, .cleared = "[]"
+};
 
 m8_block *m8_gallery(m8_block *parent, const m8_file_opts *opts)
 {

@@ -4,7 +4,8 @@
 #define LAYOUT(name) { .type = name, .layout = true }
 const struct m8__component m8__blocks_type = LAYOUT("blocks"), m8__holder = LAYOUT("column");
 const struct m8__component m8__row = LAYOUT("row"), m8__column = LAYOUT("column"), m8__form = LAYOUT("form");
-const struct m8__component m8__group = LAYOUT("group"), m8__accordion = LAYOUT("accordion"), m8__sidebar = LAYOUT("sidebar");
+const struct m8__component m8__group = LAYOUT("group"), m8__accordion = LAYOUT("accordion"),
+                           m8__sidebar = LAYOUT("sidebar");
 const struct m8__component m8__tabs = LAYOUT("tabs"), m8__tabitem = LAYOUT("tabitem");
 
 static const m8_layout_opts none;

@@ -25,7 +25,8 @@ m8_block *m8_audio(m8_block *parent, const m8_file_opts *opts)
 {
     const m8_file_opts *o = opts ? opts : &none;
     m8_block *b = media(parent, &m8__audio, o);
-    m8__props_words(b, "sources", o->sources || !o->streaming ? o->sources : "microphone"); /* as Gradio: only that can stream */
+    m8__props_words(b, "sources",
+                    o->sources || !o->streaming ? o->sources : "microphone"); /* as Gradio: only that can stream */
     m8__props_text(b, "type", o->type ? o->type : "filepath");
     m8__props_flag(b, "streaming", o->streaming);
     m8__props_flag(b, "autoplay", o->autoplay);

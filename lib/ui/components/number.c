@@ -45,7 +45,8 @@ static m8_status number_out(const m8_block *b, json_t **value, m8_error *err) { 
 
 static m8_status slider_out(const m8_block *b, json_t **value, m8_error *err)
 {
-    return json_is_null(*value) ? m8__swap(value, json_incref((json_t *)m8__prop(b, "minimum")), err) : round_value(b, value, err);
+    return json_is_null(*value) ? m8__swap(value, json_incref((json_t *)m8__prop(b, "minimum")), err)
+                                : round_value(b, value, err);
 }
 
 static json_t *slider_info(const m8_block *b, bool as_output)
@@ -62,7 +63,9 @@ static json_t *slider_info(const m8_block *b, bool as_output)
 
 static json_t *slider_example(const m8_block *b) { return json_incref((json_t *)m8__prop(b, "minimum")); }
 
-const struct m8__component m8__number_type = { .type = "number", .form_field = true, .preprocess = number_in, .postprocess = number_out };
+const struct m8__component m8__number_type = {
+    .type = "number", .form_field = true, .preprocess = number_in, .postprocess = number_out
+};
 const struct m8__component m8__slider = {
     .type = "slider", .form_field = true, .preprocess = slider_in, .postprocess = slider_out, .api_info = slider_info,
     .example = slider_example,

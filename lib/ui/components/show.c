@@ -1,8 +1,10 @@
-/* Markdown, HTML, Code: text. JSON, Label, HighlightedText, Dataframe: JSON as on the wire, or what is easier to write by hand. */
+/* Markdown, HTML, Code: text. JSON, Label, HighlightedText, Dataframe: JSON as on the wire, or what is easier to write
+ * by hand. */
 #include "components.h"
 #include <stdlib.h>
 
-/* ---- Label: {"label": text, "confidences": [{"label", "confidence"}]}, made of {"cat": 0.9, "dog": 0.1} ------------------ */
+/* ---- Label: {"label": text, "confidences": [{"label", "confidence"}]}, made of {"cat": 0.9, "dog": 0.1}
+ * ------------------ */
 
 static int by_confidence(const void *a, const void *b)
 {
@@ -51,7 +53,8 @@ static m8_status label_out(const m8_block *b, json_t **value, m8_error *err)
     return m8__swap(value, json_pack("{s:O, s:o}", "label", best, "confidences", list), err);
 }
 
-/* ---- Dataframe: {"headers", "data", "metadata"}, made of a list of rows ------------------------------------------------- */
+/* ---- Dataframe: {"headers", "data", "metadata"}, made of a list of rows
+ * ------------------------------------------------- */
 
 static json_t *headers_of(const m8_block *b, const json_t *rows)
 {
@@ -81,7 +84,8 @@ static m8_status dataframe_in(const m8_block *b, json_t **value, struct m8__sess
 {
     if (json_is_null(*value)) return M8_OK;
     const json_t *rows = json_object_get(*value, "data");
-    if (!json_is_array(json_object_get(*value, "headers")) || !json_is_array(rows)) return m8__wrong_type(b, "headers and data", err);
+    if (!json_is_array(json_object_get(*value, "headers")) || !json_is_array(rows))
+        return m8__wrong_type(b, "headers and data", err);
     size_t i;
     json_t *row;
     json_array_foreach((json_t *)rows, i, row) {
@@ -92,7 +96,8 @@ static m8_status dataframe_in(const m8_block *b, json_t **value, struct m8__sess
 
 static m8_status label_in(const m8_block *b, json_t **value, struct m8__session *s, m8_error *err)
 {
-    return json_is_object(*value) || json_is_null(*value) ? m8__any_value(b, value, s, err) : m8__wrong_type(b, "a label", err);
+    return json_is_object(*value) || json_is_null(*value) ? m8__any_value(b, value, s, err)
+                                                          : m8__wrong_type(b, "a label", err);
 }
 
 static m8_status tokens_in(const m8_block *b, json_t **value, struct m8__session *s, m8_error *err)
@@ -110,9 +115,13 @@ const struct m8__component m8__markdown = { .type = "markdown", .preprocess = m8
 const struct m8__component m8__html = { .type = "html", .preprocess = m8__text_in, .postprocess = m8__text_out };
 const struct m8__component m8__code = { .type = "code", .preprocess = m8__text_in, .postprocess = m8__text_out };
 const struct m8__component m8__json_view = { .type = "json" };
-const struct m8__component m8__label = { .type = "label", .preprocess = label_in, .postprocess = label_out, .cleared = "{}" };
+const struct m8__component m8__label = {
+    .type = "label", .preprocess = label_in, .postprocess = label_out, .cleared = "{}"
+};
 const struct m8__component m8__highlightedtext = { .type = "highlightedtext", .preprocess = tokens_in };
-const struct m8__component m8__dataframe = { .type = "dataframe", .preprocess = dataframe_in, .postprocess = dataframe_out };
+const struct m8__component m8__dataframe = { .type = "dataframe",
+                                             .preprocess = dataframe_in,
+                                             .postprocess = dataframe_out };
 
 /* ---- builders ------------------------------------------------------------------------------------------------------- */
 
@@ -129,7 +138,10 @@ static m8_block *text(m8_block *parent, const struct m8__component *type, const 
     return b;
 }
 
-m8_block *m8_markdown(m8_block *parent, const m8_show_opts *opts) { return text(parent, &m8__markdown, opts ? opts : &none); }
+m8_block *m8_markdown(m8_block *parent, const m8_show_opts *opts)
+{
+    return text(parent, &m8__markdown, opts ? opts : &none);
+}
 m8_block *m8_html(m8_block *parent, const m8_show_opts *opts) { return text(parent, &m8__html, opts ? opts : &none); }
 m8_block *m8_code(m8_block *parent, const m8_show_opts *opts) { return text(parent, &m8__code, opts ? opts : &none); }
 
@@ -157,6 +169,15 @@ static m8_block *shown(m8_block *parent, const struct m8__component *type, const
 
 m8_block *m8_json(m8_block *parent, const m8_show_opts *opts) { return shown(parent, &m8__json_view, opts ? opts : &none); }
 m8_block *m8_label(m8_block *parent, const m8_show_opts *opts) { return shown(parent, &m8__label, opts ? opts : &none); }
-m8_block *m8_highlightedtext(m8_block *parent, const m8_show_opts *opts) { return shown(parent, &m8__highlightedtext, opts ? opts : &none); }
-m8_block *m8_dataframe(m8_block *parent, const m8_show_opts *opts) { return shown(parent, &m8__dataframe, opts ? opts : &none); }
-m8_block *m8_chatbot(m8_block *parent, const m8_show_opts *opts) { return shown(parent, &m8__chatbot, opts ? opts : &none); }
+m8_block *m8_highlightedtext(m8_block *parent, const m8_show_opts *opts)
+{
+    return shown(parent, &m8__highlightedtext, opts ? opts : &none);
+}
+m8_block *m8_dataframe(m8_block *parent, const m8_show_opts *opts)
+{
+    return shown(parent, &m8__dataframe, opts ? opts : &none);
+}
+m8_block *m8_chatbot(m8_block *parent, const m8_show_opts *opts)
+{
+    return shown(parent, &m8__chatbot, opts ? opts : &none);
+}

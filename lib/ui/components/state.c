@@ -23,8 +23,8 @@ static const struct {
     const char *name, *schema_type;
     json_type kind;
 } types[] = {
-    { "int", "integer", JSON_INTEGER }, { "float", "number", JSON_REAL }, { "str", "string", JSON_STRING }, { "bool", "boolean", JSON_TRUE },
-    { "list", "array", JSON_ARRAY }, { "dict", "object", JSON_OBJECT },
+    { "int", "integer", JSON_INTEGER }, { "float", "number", JSON_REAL }, { "str", "string", JSON_STRING },
+    { "bool", "boolean", JSON_TRUE },   { "list", "array", JSON_ARRAY },  { "dict", "object", JSON_OBJECT },
 };
 
 static m8_status api_in(const m8_block *b, json_t **value, struct m8__session *s, m8_error *err)
@@ -48,7 +48,9 @@ static json_t *api_example(const m8_block *b)
     return json_is_null(value) ? json_string("...") : json_incref((json_t *)value);
 }
 
-const struct m8__component m8__api_type = { .type = "api", .preprocess = api_in, .api_info = api_info, .example = api_example };
+const struct m8__component m8__api_type = {
+    .type = "api", .preprocess = api_in, .api_info = api_info, .example = api_example
+};
 
 static json_t *schema_of(m8_blocks *app, const char *type)
 {
@@ -73,8 +75,8 @@ static m8_block *place(m8_blocks *app, const char *type, size_t i)
     return b;
 }
 
-m8_event *m8_api(m8_blocks *app, m8_fn fn, const m8_api_param *params, size_t n_params, const char *const *returns, size_t n_returns,
-                 const m8_event_opts *opts)
+m8_event *m8_api(m8_blocks *app, m8_fn fn, const m8_api_param *params, size_t n_params, const char *const *returns,
+                 size_t n_returns, const m8_event_opts *opts)
 {
     if (!app) return NULL;
     m8_event_opts o = opts ? *opts : (m8_event_opts){0};

@@ -52,9 +52,11 @@ static void test_forms(void **s)
     m8_textbox(m8_column(row, NULL), NULL);
     json_t *config = config_of(app);
     assert_json(json_object_get(config, "layout"),
-                "{\"id\": 0, \"children\": [{\"id\": 16, \"children\": [{\"id\": 1}, {\"id\": 2}]}, {\"id\": 3}, {\"id\": 17, \"children\": [{\"id\": 4}]}, "
+                "{\"id\": 0, \"children\": [{\"id\": 16, \"children\": [{\"id\": 1}, {\"id\": 2}]}, {\"id\": 3}, "
+                "{\"id\": 17, \"children\": [{\"id\": 4}]}, "
                 "{\"id\": 5, \"children\": [{\"id\": 6, \"children\": [{\"id\": 8, \"children\": [{\"id\": 7}]}]}]}, "
-                "{\"id\": 9, \"children\": [{\"id\": 15, \"children\": [{\"id\": 10}, {\"id\": 11}]}, {\"id\": 12, \"children\": [{\"id\": 14, \"children\": [{\"id\": 13}]}]}]}]}");
+                "{\"id\": 9, \"children\": [{\"id\": 15, \"children\": [{\"id\": 10}, {\"id\": 11}]}, {\"id\": 12, "
+                "\"children\": [{\"id\": 14, \"children\": [{\"id\": 13}]}]}]}]}");
     json_decref(config);
     m8__blocks_destroy(app);
 }
@@ -72,7 +74,8 @@ static void test_reopened(void **s)
     json_t *config = config_of(app), *components = json_object_get(config, "components");
     assert_int_equal(json_array_size(components), 7);
     assert_json(json_object_get(config, "layout"),
-                "{\"id\": 0, \"children\": [{\"id\": 1, \"children\": [{\"id\": 4, \"children\": [{\"id\": 3}, {\"id\": 7}]}]}, "
+                "{\"id\": 0, \"children\": [{\"id\": 1, \"children\": [{\"id\": 4, \"children\": [{\"id\": 3}, "
+                "{\"id\": 7}]}]}, "
                 "{\"id\": 2, \"children\": [{\"id\": 6, \"children\": [{\"id\": 5}]}]}]}");
     assert_json(json_object_get(json_array_get(components, 3), "props"),
                 "{\"scale\": 4, \"min_width\": 320, \"preserved_by_key\": [], \"name\": \"form\"}");
@@ -84,7 +87,8 @@ static void test_names(void **s)
 {
     m8_blocks *app = new_app();
     m8_block *page = m8_blocks_root(app), *go = m8_button(page, NULL), *text = m8_textbox(page, NULL);
-    static const char *const want[] = { "echo", "echo_1", "click", "click_1", "submit", "unnamed", "unnamed_1", "js_fn", "tick" };
+    static const char *const want[] = { "echo",    "echo_1",    "click", "click_1", "submit",
+                                        "unnamed", "unnamed_1", "js_fn", "tick" };
     m8_on(go, M8_CLICK, nothing, &(m8_event_opts){ .api_name = "echo" });
     m8_event *second = m8_on(go, M8_CLICK, nothing, &(m8_event_opts){ .api_name = "echo" });
     m8_on(go, M8_CLICK, nothing, NULL);
@@ -106,24 +110,46 @@ static void test_names(void **s)
 static void test_events(void **s)
 {
     m8_blocks *app = new_app();
-    m8_block *page = m8_blocks_root(app), *text = m8_textbox(page, NULL), *go = m8_button(page, NULL), *chat = m8_chatbot(page, NULL);
+    m8_block *page = m8_blocks_root(app), *text = m8_textbox(page, NULL), *go = m8_button(page, NULL),
+             *chat = m8_chatbot(page, NULL);
     m8_on(text, M8_CHANGE, nothing, NULL);
     m8_on(m8_timer(page, 1, false), M8_TICK, nothing, NULL);
     m8_on(page, M8_UNLOAD, nothing, NULL);
-    m8_event *e = m8_on(text, M8_SELECT, nothing, &(m8_event_opts){ .scroll_to_output = true, .show_progress_on = { text }, .batch = true, .max_batch_size = 7 });
+    m8_event *e = m8_on(
+        text, M8_SELECT, nothing,
+        &(m8_event_opts){ .scroll_to_output = true, .show_progress_on = { text }, .batch = true, .max_batch_size = 7 });
     m8_also(e, go, M8_CLICK);
     m8_then(e, NULL, &(m8_event_opts){ .cancels = { e }, .queue = M8_NO });
     m8_on(chat, M8_LIKE, nothing, &(m8_event_opts){ .trigger_mode = M8_MULTIPLE, .queue = M8_NO });
-    json_t *config = config_of(app), *all = json_object_get(config, "dependencies"), *components = json_object_get(config, "components");
-    static const struct { int i; const char *key, *want; } facts[] = {
-        { 0, "trigger_mode", "\"always_last\"" }, { 0, "show_progress", "\"full\"" }, { 1, "show_progress", "\"hidden\"" }, { 1, "targets", "[[4, \"tick\"]]" },
-        { 2, "targets", "[[null, \"unload\"]]" }, { 2, "api_visibility", "\"private\"" }, { 2, "show_progress", "\"hidden\"" }, { 2, "queue", "true" },
-        { 3, "targets", "[[1, \"select\"], [2, \"click\"]]" }, { 3, "event_specific_args", "[]" }, { 3, "scroll_to_output", "true" },
-        { 3, "show_progress_on", "[1]" }, { 3, "batch", "true" }, { 3, "max_batch_size", "7" }, { 4, "trigger_after", "3" }, { 4, "backend_fn", "false" },
-        { 4, "targets", "[[null, \"then\"]]" }, { 5, "cancels", "[3]" }, { 5, "trigger_after", "3" }, { 5, "types", "{\"generator\": false, \"cancel\": true}" },
-        { 6, "trigger_mode", "\"multiple\"" }, { 6, "queue", "false" },
+    json_t *config = config_of(app), *all = json_object_get(config, "dependencies"),
+           *components = json_object_get(config, "components");
+    static const struct { int i; const char *key, *want;
+    } facts[] = {
+        { 0, "trigger_mode", "\"always_last\"" },
+        { 0, "show_progress", "\"full\"" },
+        { 1, "show_progress", "\"hidden\"" },
+        { 1, "targets", "[[4, \"tick\"]]" },
+        { 2, "targets", "[[null, \"unload\"]]" },
+        { 2, "api_visibility", "\"private\"" },
+        { 2, "show_progress", "\"hidden\"" },
+        { 2, "queue", "true" },
+        { 3, "targets", "[[1, \"select\"], [2, \"click\"]]" },
+        { 3, "event_specific_args", "[]" },
+        { 3, "scroll_to_output", "true" },
+        { 3, "show_progress_on", "[1]" },
+        { 3, "batch", "true" },
+        { 3, "max_batch_size", "7" },
+        { 4, "trigger_after", "3" },
+        { 4, "backend_fn", "false" },
+        { 4, "targets", "[[null, \"then\"]]" },
+        { 5, "cancels", "[3]" },
+        { 5, "trigger_after", "3" },
+        { 5, "types", "{\"generator\": false, \"cancel\": true}" },
+        { 6, "trigger_mode", "\"multiple\"" },
+        { 6, "queue", "false" },
     };
-    for (size_t i = 0; i < sizeof facts / sizeof *facts; i++) assert_json(json_object_get(json_array_get(all, (size_t)facts[i].i), facts[i].key), facts[i].want);
+    for (size_t i = 0; i < sizeof facts / sizeof *facts; i++)
+        assert_json(json_object_get(json_array_get(all, (size_t)facts[i].i), facts[i].key), facts[i].want);
     assert_true(json_is_true(json_object_get(config, "connect_heartbeat")));
     assert_true(json_is_true(json_object_get(json_object_get(json_array_get(components, 0), "props"), "_selectable")));
     assert_true(json_is_true(json_object_get(json_object_get(json_array_get(components, 2), "props"), "likeable")));
@@ -141,25 +167,44 @@ static void wrong_props(m8_block *page) { m8_textbox(page, &(m8_textbox_opts){ .
 static void no_object(m8_block *page) { m8_textbox(page, &(m8_textbox_opts){ .props = "[1]" }); }
 static void wrong_utf8(m8_block *page) { m8_textbox(page, &(m8_textbox_opts){ .label = "\xff\xfe" }); }
 static void wrong_state(m8_block *page) { m8_state(page, "{1}", 0); }
-static void wrong_slider(m8_block *page) { m8_slider(page, &(m8_number_opts){ .has_minimum = true, .minimum = 5, .has_maximum = true, .maximum = 1 }); }
+static void wrong_slider(m8_block *page)
+{
+    m8_slider(page, &(m8_number_opts){ .has_minimum = true, .minimum = 5, .has_maximum = true, .maximum = 1 });
+}
 static void wrong_name(m8_block *page) { m8_on(page, M8_LOAD, nothing, &(m8_event_opts){ .api_name = "a/b" }); }
 static void wrong_param(m8_block *page)
 {
     m8_block *text = m8_textbox(page, NULL);
     m8_on(text, M8_CHANGE, nothing, &(m8_event_opts){ .in = { text }, .params = { "a b" } });
 }
-static void wrong_rows(m8_block *page) { m8_examples(page, &(m8_examples_opts){ .in = { m8_textbox(page, NULL) }, .rows = "[[\"a\", \"b\"]]" }); }
-static void wrong_type(m8_block *page) { m8_api(page->app, nothing, &(m8_api_param){ "x", "complex", NULL }, 1, NULL, 0, NULL); }
+static void wrong_rows(m8_block *page)
+{
+    m8_examples(page, &(m8_examples_opts){ .in = { m8_textbox(page, NULL) }, .rows = "[[\"a\", \"b\"]]" });
+}
+static void wrong_type(m8_block *page)
+{
+    m8_api(page->app, nothing, &(m8_api_param){ "x", "complex", NULL }, 1, NULL, 0, NULL);
+}
 static void layout_in(m8_block *page) { m8_on(page, M8_LOAD, nothing, &(m8_event_opts){ .in = { m8_row(page, NULL) } }); }
 
 static void test_sticky(void **s)
 {
-    static const struct { void (*build)(m8_block *page); const char *text; } all[] = {
-        { wrong_parent, "a button cannot hold a textbox" }, { wrong_tab, "not into tabs" }, { wrong_trigger, "a textbox has no event click" },
-        { wrong_root_trigger, "no event click" }, { wrong_props, "props of a textbox is not JSON" }, { no_object, "no JSON object" },
-        { wrong_utf8, "label of a textbox is not UTF-8" }, { wrong_state, "value of a state is not JSON" }, { wrong_slider, "a slider from 5 to 1" },
-        { wrong_name, "an api_name is \"a/b\"" }, { wrong_param, "bad name of a parameter" }, { wrong_rows, "rows of 1 values" },
-        { wrong_type, "no type complex" }, { layout_in, "a row as input" },
+    static const struct { void (*build)(m8_block *page); const char *text;
+    } all[] = {
+        { wrong_parent, "a button cannot hold a textbox" },
+        { wrong_tab, "not into tabs" },
+        { wrong_trigger, "a textbox has no event click" },
+        { wrong_root_trigger, "no event click" },
+        { wrong_props, "props of a textbox is not JSON" },
+        { no_object, "no JSON object" },
+        { wrong_utf8, "label of a textbox is not UTF-8" },
+        { wrong_state, "value of a state is not JSON" },
+        { wrong_slider, "a slider from 5 to 1" },
+        { wrong_name, "an api_name is \"a/b\"" },
+        { wrong_param, "bad name of a parameter" },
+        { wrong_rows, "rows of 1 values" },
+        { wrong_type, "no type complex" },
+        { layout_in, "a row as input" },
     };
     for (size_t i = 0; i < sizeof all / sizeof *all; i++) {
         m8_blocks *app = new_app();
@@ -227,11 +272,13 @@ static void test_files(void **s)
     json_t *audio = json_object_get(json_object_get(json_array_get(components, 0), "props"), "value");
     assert_string_equal(json_string_value(json_object_get(audio, "url")), "http://h/gradio_api/file=/app/a.wav");
     json_t *gallery = json_object_get(json_object_get(json_array_get(components, 1), "props"), "value");
-    assert_string_equal(json_string_value(json_object_get(json_object_get(json_array_get(gallery, 0), "image"), "url")), "http://h/gradio_api/file=/app/b.png");
+    assert_string_equal(json_string_value(json_object_get(json_object_get(json_array_get(gallery, 0), "image"), "url")),
+                        "http://h/gradio_api/file=/app/b.png");
     json_t *file = json_object_get(json_object_get(json_array_get(components, 2), "props"), "value");
     assert_string_equal(json_string_value(json_object_get(json_array_get(file, 0), "path")), "/app/c.txt");
     json_t *samples = json_object_get(json_object_get(json_array_get(components, 4), "props"), "samples");
-    assert_string_equal(json_string_value(json_object_get(json_array_get(json_array_get(samples, 0), 0), "url")), "http://h/gradio_api/file=/app/d.png");
+    assert_string_equal(json_string_value(json_object_get(json_array_get(json_array_get(samples, 0), 0), "url")),
+                        "http://h/gradio_api/file=/app/d.png");
     assert_true(json_is_null(json_array_get(json_array_get(samples, 1), 0)));
     json_decref(config);
     m8__blocks_destroy(app);
@@ -244,19 +291,34 @@ static void test_schemas(void **s)
     m8_blocks *app = new_app();
     m8_block *page = m8_blocks_root(app), *go = m8_button(page, NULL);
     m8_choice_opts two = { .choices = ab, .n_choices = 2 }, many = { .choices = ab, .n_choices = 2, .multiselect = true };
-    m8_block *in[] = { m8_radio(page, &two), m8_dropdown(page, &many), m8_checkboxgroup(page, &two), m8_slider(page, NULL), m8_image(page, NULL),
-                       m8_file(page, &(m8_file_opts){ .file_count = "multiple" }), m8_gallery(page, NULL), m8_chatbot(page, NULL), m8_dataframe(page, NULL),
-                       m8_label(page, NULL), m8_highlightedtext(page, NULL), m8_json(page, NULL), m8_state(page, "\"secret\"", 0) };
-    static const char *const want[] = { /* as the same page of Gradio's says */
-        "Literal['a', 'b']", "list[Literal['a', 'b']]", "list[Literal['a', 'b']]", "float", "filepath", "list[filepath]",
+    m8_block *in[] = { m8_radio(page, &two),           m8_dropdown(page, &many),
+                       m8_checkboxgroup(page, &two),   m8_slider(page, NULL),
+                       m8_image(page, NULL),           m8_file(page, &(m8_file_opts){ .file_count = "multiple" }),
+                       m8_gallery(page, NULL),         m8_chatbot(page, NULL),
+                       m8_dataframe(page, NULL),       m8_label(page, NULL),
+                       m8_highlightedtext(page, NULL), m8_json(page, NULL),
+                       m8_state(page, "\"secret\"", 0) };
+    static const char *const want[] = {
+        /* as the same page of Gradio's says */
+        "Literal['a', 'b']",
+        "list[Literal['a', 'b']]",
+        "list[Literal['a', 'b']]",
+        "float",
+        "filepath",
+        "list[filepath]",
         "list[dict(image: filepath, caption: str | None) | dict(video: filepath, caption: str | None)]",
-        "list[dict(role: str, metadata: dict(title: str, id: int | str, parent_id: int | str, log: str, duration: float, status: Literal['pending', "
-        "'done']) | None, content: list[dict(text: str, type: Literal[text]) | dict(file: filepath, alt_text: str | None, type: Literal[file]) | "
-        "dict(component: str, value: Any, constructor_args: dict(str, Any), props: dict(str, Any), type: Literal[component])], options: "
+        "list[dict(role: str, metadata: dict(title: str, id: int | str, parent_id: int | str, log: str, duration: "
+        "float, status: Literal['pending', "
+        "'done']) | None, content: list[dict(text: str, type: Literal[text]) | dict(file: filepath, alt_text: str | "
+        "None, type: Literal[file]) | "
+        "dict(component: str, value: Any, constructor_args: dict(str, Any), props: dict(str, Any), type: "
+        "Literal[component])], options: "
         "list[dict(value: str, label: str)] | None)]",
         "dict(headers: list[Any], data: list[list[Any]], metadata: dict(str, list[Any] | None) | None)",
-        "dict(label: str | int | float | None, confidences: list[dict(label: str | int | float | None, confidence: float | None)] | None)",
-        "list[dict(token: str, class_or_confidence: str | float | None)]", "str | float | bool | list | dict",
+        "dict(label: str | int | float | None, confidences: list[dict(label: str | int | float | None, confidence: "
+        "float | None)] | None)",
+        "list[dict(token: str, class_or_confidence: str | float | None)]",
+        "str | float | bool | list | dict",
     };
     m8_event_opts o = { .api_name = "all" };
     memcpy(o.in, in, sizeof in);
@@ -268,11 +330,15 @@ static void test_schemas(void **s)
     m8_buf_finish(&config);
     assert_int_equal(m8__info_text(app, "", false, &text, NULL), M8_OK);
     assert_null(strstr(text.data, "secret"));
-    json_t *info = text_as_json(&text), *params = json_object_get(json_object_get(json_object_get(info, "named_endpoints"), "/all"), "parameters");
+    json_t *info = text_as_json(&text),
+           *params = json_object_get(json_object_get(json_object_get(info, "named_endpoints"), "/all"), "parameters");
     assert_int_equal(json_array_size(params), 12);
     for (size_t i = 0; i < 12; i++)
-        assert_string_equal(json_string_value(json_object_get(json_object_get(json_array_get(params, i), "python_type"), "type")), want[i]);
-    assert_json(json_object_get(json_array_get(params, 1), "type"), "{\"type\": \"array\", \"items\": {\"type\": \"string\", \"enum\": [\"a\", \"b\"]}}");
+        assert_string_equal(
+            json_string_value(json_object_get(json_object_get(json_array_get(params, i), "python_type"), "type")),
+            want[i]);
+    assert_json(json_object_get(json_array_get(params, 1), "type"),
+                "{\"type\": \"array\", \"items\": {\"type\": \"string\", \"enum\": [\"a\", \"b\"]}}");
     json_decref(info);
     m8__blocks_destroy(app);
 }
@@ -288,12 +354,17 @@ static m8_status build_and_write(void *arg, m8_error *err)
     if (st) return st;
     m8_block *page = m8_blocks_root(app), *row = m8_row(page, &(m8_layout_opts){ .elem_classes = "a b" });
     m8_block *name = m8_textbox(row, &(m8_textbox_opts){ .label = "N", .props = "{\"rtl\": true}" });
-    m8_block *pick = m8_radio(row, &(m8_choice_opts){ .choices = ab, .n_choices = 2 }), *file = m8_file(page, &(m8_file_opts){ .value = "/a/b", .file_count = "multiple" });
+    m8_block *pick = m8_radio(row, &(m8_choice_opts){ .choices = ab, .n_choices = 2 }),
+             *file = m8_file(page, &(m8_file_opts){ .value = "/a/b", .file_count = "multiple" });
     m8_block *held = m8_state(page, "[1]", 5), *clear = m8_clearbutton(page, &(m8_button_opts){ .clears = { name, pick } });
-    m8_event *e = m8_on(clear, M8_CLICK, nothing, &(m8_event_opts){ .api_name = "x", .in = { name, pick, file, held }, .out = { held }, .description = "d" });
+    m8_event *e = m8_on(
+        clear, M8_CLICK, nothing,
+        &(m8_event_opts){ .api_name = "x", .in = { name, pick, file, held }, .out = { held }, .description = "d" });
     m8_also(e, name, M8_SUBMIT);
     m8_then(e, nothing, &(m8_event_opts){ .cancels = { e } });
-    m8_examples(page, &(m8_examples_opts){ .in = { name, pick }, .out = { name }, .rows = "[[\"a\", \"b\"]]", .fn = nothing, .cache = true });
+    m8_examples(page,
+                &(m8_examples_opts){
+                    .in = { name, pick }, .out = { name }, .rows = "[[\"a\", \"b\"]]", .fn = nothing, .cache = true });
     m8_api(app, nothing, &(m8_api_param){ "n", "int", "1" }, 1, (const char *[]){ "str" }, 1, NULL);
     st = m8__app_finish(app, err);
     if (!st) st = m8__config_text(app, "http://r", "u", false, &text, err);
@@ -309,8 +380,15 @@ static m8_status interface_page(void *arg, m8_error *err)
 {
     m8_blocks *app;
     m8_buf text = {0};
-    m8_status st = m8_interface_new(&app, &(m8_interface_opts){ .title = "T", .description = "d", .article = "a", .fn = nothing, .examples = "[[\"x\"]]",
-                                                               .show_flag = true, .event = { .generator = true, .params = { "t" } } }, err);
+    m8_status st = m8_interface_new(&app,
+                                    &(m8_interface_opts){ .title = "T",
+                                                          .description = "d",
+                                                          .article = "a",
+                                                          .fn = nothing,
+                                                          .examples = "[[\"x\"]]",
+                                                          .show_flag = true,
+                                                          .event = { .generator = true, .params = { "t" } } },
+                                    err);
     if (st) return st;
     m8_textbox(m8_interface_in(app), NULL);
     m8_label(m8_interface_out(app), &(m8_show_opts){ .value = "{\"a\": 0.5, \"b\": 0.25}" });
@@ -328,9 +406,17 @@ int main(void)
 {
     json_set_alloc_funcs(m8_malloc, m8_free);
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_forms), cmocka_unit_test(test_reopened), cmocka_unit_test(test_names), cmocka_unit_test(test_events),
-        cmocka_unit_test(test_sticky), cmocka_unit_test(test_null), cmocka_unit_test(test_strangers), cmocka_unit_test(test_files),
-        cmocka_unit_test(test_schemas), cmocka_unit_test(test_torture), cmocka_unit_test(test_torture_interface),
+        cmocka_unit_test(test_forms),
+        cmocka_unit_test(test_reopened),
+        cmocka_unit_test(test_names),
+        cmocka_unit_test(test_events),
+        cmocka_unit_test(test_sticky),
+        cmocka_unit_test(test_null),
+        cmocka_unit_test(test_strangers),
+        cmocka_unit_test(test_files),
+        cmocka_unit_test(test_schemas),
+        cmocka_unit_test(test_torture),
+        cmocka_unit_test(test_torture_interface),
     };
     return cmocka_run_group_tests_name("ui/build", tests, NULL, NULL);
 }

@@ -1,4 +1,5 @@
-/* The config, the info and the OpenAPI text of the lab, the Interface and the ball are those that Gradio 6.31.0 was recorded to send. */
+/* The config, the info and the OpenAPI text of the lab, the Interface and the ball are those that Gradio 6.31.0 was
+ * recorded to send. */
 #include "like.h"
 #include "lab.h"
 #include <setjmp.h>
@@ -17,15 +18,24 @@ static m8_status ball_build(m8_blocks **out, struct lab *lab, m8_error *err)
     m8_status st = m8_blocks_new(out, &(m8_blocks_opts){ .title = "Magic 8 Ball" }, err);
     if (st) return st;
     m8_block *page = m8_blocks_root(*out);
-    m8_html(page, &(m8_show_opts){ .value = "<h1 style='text-align: center;'> Magic 8 Ball \U0001F3B1 </h1><h3 style='text-align: center;'> "
-                                            "Ask a question and receive wisdom </h3>" });
+    m8_html(
+        page,
+        &(m8_show_opts){
+            .value = "<h1 style='text-align: center;'> Magic 8 Ball \U0001F3B1 </h1><h3 style='text-align: center;'> "
+                     "Ask a question and receive wisdom </h3>" });
     m8_block *group = m8_group(page, NULL), *row = m8_row(group, NULL);
-    m8_block *speech = m8_audio(row, &(m8_file_opts){ .label = "Spoken Answer", .streaming = true, .autoplay = true, .type = "numpy" });
+    m8_block *speech = m8_audio(
+        row, &(m8_file_opts){ .label = "Spoken Answer", .streaming = true, .autoplay = true, .type = "numpy" });
     m8_block *answer = m8_textbox(row, &(m8_textbox_opts){ .label = "Answer" }), *held = m8_state(row, NULL, 0);
-    m8_block *mic = m8_audio(m8_row(group, NULL), &(m8_file_opts){ .label = "Speak your question", .sources = "microphone" });
-    m8_event *heard = m8_on(mic, M8_STOP_RECORDING, nothing, &(m8_event_opts){ .api_name = "generate_response", .params = { "audio" },
-                                                                               .in = { mic }, .out = { held, answer, speech } });
-    m8_then(heard, nothing, &(m8_event_opts){ .api_name = "read_response", .generator = true, .in = { held }, .out = { answer, speech } });
+    m8_block *mic = m8_audio(m8_row(group, NULL),
+                             &(m8_file_opts){ .label = "Speak your question", .sources = "microphone" });
+    m8_event *heard = m8_on(
+        mic, M8_STOP_RECORDING, nothing,
+        &(m8_event_opts){
+            .api_name = "generate_response", .params = { "audio" }, .in = { mic }, .out = { held, answer, speech } });
+    m8_then(
+        heard, nothing,
+        &(m8_event_opts){ .api_name = "read_response", .generator = true, .in = { held }, .out = { answer, speech } });
     return M8_OK;
 }
 
@@ -121,7 +131,8 @@ static void test_roots(void **s)
         assert_int_equal(m8__info_text(app, roots[i], false, &text, NULL), M8_OK);
         got = text_as_json(&text);
         json_t *echo = json_object_get(json_object_get(got, "named_endpoints"), "/echo");
-        assert_non_null(strstr(json_string_value(json_object_get(json_object_get(echo, "code_snippets"), "python")), roots[i]));
+        assert_non_null(
+            strstr(json_string_value(json_object_get(json_object_get(echo, "code_snippets"), "python")), roots[i]));
         json_decref(got);
     }
     m8__blocks_destroy(app);
@@ -134,7 +145,8 @@ static void test_page(void **s)
     m8_buf text = {0};
     assert_int_equal(m8__config_text(app, "http://x/</script>", "a'b&c<d>", true, &text, NULL), M8_OK);
     for (size_t i = 0; i < text.len; i++) assert_null(strchr("<>&'", text.data[i]));
-    json_t *got = text_as_json(&text), *want = recorded("page-config-keys.json"), *first = json_array_get(json_object_get(want, "exchange"), 0), *key;
+    json_t *got = text_as_json(&text), *want = recorded("page-config-keys.json"),
+           *first = json_array_get(json_object_get(want, "exchange"), 0), *key;
     size_t i, n = 0;
     json_array_foreach(json_object_get(first, "keys"), i, key) {
         assert_non_null(json_object_get(got, json_string_value(key)));
@@ -161,7 +173,8 @@ static void test_auth_page(void **s)
     m8__blocks_destroy(app);
 }
 
-/* speed.md: 34,000 answers a second with the transport around them; so the text may take a small part of 29 us. A limit of time on a busy machine: wide. */
+/* speed.md: 34,000 answers a second with the transport around them; so the text may take a small part of 29 us. A limit
+ * of time on a busy machine: wide. */
 static void test_speed(void **s)
 {
     m8_blocks *app = built(ball_build);
@@ -185,10 +198,10 @@ static void test_speed(void **s)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_lab), cmocka_unit_test(test_iface), cmocka_unit_test(test_ball), cmocka_unit_test(test_info_lab),
-        cmocka_unit_test(test_info_iface), cmocka_unit_test(test_info_ball), cmocka_unit_test(test_all_endpoints),
-        cmocka_unit_test(test_openapi), cmocka_unit_test(test_roots), cmocka_unit_test(test_page), cmocka_unit_test(test_auth_page),
-        cmocka_unit_test(test_speed),
+        cmocka_unit_test(test_lab),           cmocka_unit_test(test_iface),      cmocka_unit_test(test_ball),
+        cmocka_unit_test(test_info_lab),      cmocka_unit_test(test_info_iface), cmocka_unit_test(test_info_ball),
+        cmocka_unit_test(test_all_endpoints), cmocka_unit_test(test_openapi),    cmocka_unit_test(test_roots),
+        cmocka_unit_test(test_page),          cmocka_unit_test(test_auth_page),  cmocka_unit_test(test_speed),
     };
     return cmocka_run_group_tests_name("ui/config", tests, NULL, NULL);
 }

@@ -7,14 +7,18 @@
 
 #include <cmocka.h>
 
-static const m8_file_opts numpy = { .type = "numpy" }; /* Gradio's default for sound and pictures; ours is a path, as C handlers want it */
+static const m8_file_opts numpy = {
+    .type = "numpy"
+}; /* Gradio's default for sound and pictures; ours is a path, as C handlers want it */
 static const m8_layout_opts tab = { .label = "one" };
 
-#define BUILDERS(X)                                                                                                      \
-    X(textbox, NULL) X(number, NULL) X(slider, NULL) X(checkbox, NULL) X(checkboxgroup, NULL) X(radio, NULL) X(dropdown, NULL) X(button, NULL)  \
-    X(downloadbutton, NULL) X(uploadbutton, NULL) X(audio, &numpy) X(image, &numpy) X(video, NULL) X(file, NULL) X(gallery, NULL) X(json, NULL) \
-    X(markdown, NULL) X(html, NULL) X(label, NULL) X(highlightedtext, NULL) X(code, NULL) X(dataframe, NULL) X(chatbot, NULL) X(row, NULL)      \
-    X(column, NULL) X(group, NULL) X(accordion, NULL) X(sidebar, NULL) X(tabs, NULL)
+#define BUILDERS(X)                                                                                                    \
+    X(textbox, NULL)                                                                                                   \
+    X(number, NULL) X(slider, NULL) X(checkbox, NULL) X(checkboxgroup, NULL) X(radio, NULL) X(dropdown, NULL)          \
+        X(button, NULL) X(downloadbutton, NULL) X(uploadbutton, NULL) X(audio, &numpy) X(image, &numpy) X(video, NULL) \
+            X(file, NULL) X(gallery, NULL) X(json, NULL) X(markdown, NULL) X(html, NULL) X(label, NULL)                \
+                X(highlightedtext, NULL) X(code, NULL) X(dataframe, NULL) X(chatbot, NULL) X(row, NULL)                \
+                    X(column, NULL) X(group, NULL) X(accordion, NULL) X(sidebar, NULL) X(tabs, NULL)
 #define X(type, opts) static m8_block *make_##type(m8_block *page) { return m8_##type(page, opts); }
 BUILDERS(X)
 #undef X
@@ -46,9 +50,11 @@ static void check(const char *type, const json_t *recorded_entry)
     assert_int_equal(m8__app_finish(app, &err), M8_OK);
     m8_buf text = {0};
     assert_int_equal(m8__config_text(app, "", NULL, false, &text, &err), M8_OK);
-    json_t *config = text_as_json(&text), *components = json_object_get(config, "components"), *got = NULL, *want = json_deep_copy(recorded_entry);
+    json_t *config = text_as_json(&text), *components = json_object_get(config, "components"), *got = NULL,
+           *want = json_deep_copy(recorded_entry);
     for (size_t i = 0; i < json_array_size(components); i++) {
-        if (!strcmp(json_string_value(json_object_get(json_array_get(components, i), "type")), type)) got = json_array_get(components, i);
+        if (!strcmp(json_string_value(json_object_get(json_array_get(components, i), "type")), type))
+            got = json_array_get(components, i);
     }
     assert_non_null(got);
     if (json_object_get(want, "api_info")) {
@@ -66,8 +72,9 @@ static void check(const char *type, const json_t *recorded_entry)
 
 static bool has_no_builder(const char *type)
 {
-    static const char *const none[] = { "browserstate", "imageeditor", "plot", "paramviewer", "annotatedimage", "fileexplorer", "model3d",
-                                        "multimodaltextbox", "colorpicker", "datetime" };
+    static const char *const none[] = { "browserstate",   "imageeditor",  "plot",    "paramviewer",
+                                        "annotatedimage", "fileexplorer", "model3d", "multimodaltextbox",
+                                        "colorpicker",    "datetime" };
     for (size_t i = 0; i < sizeof none / sizeof *none; i++) {
         if (!strcmp(type, none[i])) return true;
     }
@@ -92,7 +99,8 @@ static void test_all(void **s)
     const char *type;
     int n = 0;
     json_object_foreach(all, type, entry) {
-        if (has_no_builder(type) || !strcmp(type, "form") || !strcmp(type, "dataset")) continue; /* those two are made by others: see build.c */
+        if (has_no_builder(type) || !strcmp(type, "form") || !strcmp(type, "dataset"))
+            continue; /* those two are made by others: see build.c */
         without_prose(entry);
         check(type, entry);
         n++;
@@ -114,7 +122,8 @@ static void test_events(void **s)
         const json_t *events = json_object_get(m8__component_defaults(m8__component_find(type)), "events");
         json_array_foreach(json_object_get(entry, "events"), i, name) {
             bool there = false;
-            for (size_t k = 0; k < json_array_size(events); k++) there = there || json_equal(name, json_array_get(events, k));
+            for (size_t k = 0; k < json_array_size(events); k++)
+                there = there || json_equal(name, json_array_get(events, k));
             if (!there) fail_msg("%s has no %s", type, json_string_value(name));
         }
     }

@@ -40,8 +40,8 @@ static bool skipped(const char *key)
 static bool is_sentence(const json_t *x)
 {
     const char *s = json_string_value(x);
-    return s && (strstr(s, "class is a subclass of the GradioModel") || !strcmp(s, "A local filepath or publicly available URL.") ||
-                 !strcmp(s, "\u2026"));
+    return s && (strstr(s, "class is a subclass of the GradioModel") ||
+                 !strcmp(s, "A local filepath or publicly available URL.") || !strcmp(s, "\u2026"));
 }
 
 static void differ(const char *where, const json_t *want, const json_t *got)
@@ -56,7 +56,8 @@ void assert_like(const json_t *want, const json_t *got, const char *where)
     const char *key;
     json_t *child;
     size_t i;
-    if (!got || (json_typeof(want) != json_typeof(got) && !(json_is_number(want) && json_is_number(got)))) differ(where, want, got);
+    if (!got || (json_typeof(want) != json_typeof(got) && !(json_is_number(want) && json_is_number(got))))
+        differ(where, want, got);
     if (json_is_object(want)) {
         json_object_foreach((json_t *)want, key, child) {
             if (skipped(key)) continue;
@@ -107,12 +108,13 @@ m8_status m8__file_out(m8_blocks *app, const char *session_hash, const char *pat
 {
     const char *name = strrchr(path, '/');
     files_given_out++;
-    *out = json_pack("{s:s, s:n, s:n, s:s, s:n, s:b, s:{s:s}}", "path", path, "url", "size", "orig_name", name ? name + 1 : path, "mime_type",
-                     "is_stream", 0, "meta", "_type", "gradio.FileData");
+    *out = json_pack("{s:s, s:n, s:n, s:s, s:n, s:b, s:{s:s}}", "path", path, "url", "size", "orig_name",
+                     name ? name + 1 : path, "mime_type", "is_stream", 0, "meta", "_type", "gradio.FileData");
     return *out ? M8_OK : m8_fail(err, M8_E_NOMEM, "out of memory");
 }
 
-m8_status m8__file_bytes(m8_blocks *app, const char *session_hash, const char *name, const void *data, size_t n, json_t **out, m8_error *err)
+m8_status m8__file_bytes(m8_blocks *app, const char *session_hash, const char *name, const void *data, size_t n,
+                         json_t **out, m8_error *err)
 {
     return m8__file_out(app, session_hash, name, out, err);
 }

@@ -1,4 +1,5 @@
-/* What the events of the library's own pages do: examples that load and are kept, Interface's flagging, over HTTP as the page does it. */
+/* What the events of the library's own pages do: examples that load and are kept, Interface's flagging, over HTTP as
+ * the page does it. */
 #include "kit.h"
 #include "ui_internal.h"
 #include <stdio.h>
@@ -19,7 +20,9 @@ static m8_status shout(m8_call *c, m8_error *err)
 static void examples_page(m8_block *page)
 {
     m8_block *in = m8_textbox(page, NULL), *out = m8_textbox(page, NULL), *file = m8_file(page, NULL);
-    m8_examples(page, &(m8_examples_opts){ .in = { in }, .out = { out, file }, .rows = "[[\"a\"], [\"b\"]]", .fn = shout, .cache = true });
+    m8_examples(page,
+                &(m8_examples_opts){
+                    .in = { in }, .out = { out, file }, .rows = "[[\"a\"], [\"b\"]]", .fn = shout, .cache = true });
 }
 
 /* data of the one reply of run/NAME; new */
@@ -52,7 +55,8 @@ static void test_load(void **state)
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
         char body[100];
         snprintf(body, sizeof body, "{\"data\": %s}", bad[i]);
-        int status = ask_with(&s, "POST", "/gradio_api/run/load_example", "Content-Type: application/json\r\n", body, strlen(body), NULL);
+        int status = ask_with(&s, "POST", "/gradio_api/run/load_example", "Content-Type: application/json\r\n", body,
+                              strlen(body), NULL);
         if (status != 422) fail_msg("%s: %d", bad[i], status);
     }
     site_close(&s);
@@ -70,7 +74,8 @@ static void assert_file(const struct site *s, const json_t *file, const char *wa
     free(body);
 }
 
-/* A row's result is computed once, whoever asks; each session gets a file of its own. What is no row is run each time and kept never. */
+/* A row's result is computed once, whoever asks; each session gets a file of its own. What is no row is run each time
+ * and kept never. */
 static void test_cache(void **state)
 {
     struct site s;
@@ -114,7 +119,9 @@ static void interface_open(struct site *s)
     assert_non_null(mkdtemp(folder));
     *s = (struct site){0};
     m8_status st = m8_http_open(&s->http, NULL, &err);
-    if (!st) st = m8_interface_new(&s->app, &(m8_interface_opts){ .fn = echo, .flag_dir = folder, .event = { .api_name = "echo" } }, &err);
+    if (!st)
+        st = m8_interface_new(
+            &s->app, &(m8_interface_opts){ .fn = echo, .flag_dir = folder, .event = { .api_name = "echo" } }, &err);
     if (st) fail_msg("%s", err.text);
     m8_textbox(m8_interface_in(s->app), &(m8_textbox_opts){ .label = "Text" });
     m8_number(m8_interface_in(s->app), &(m8_number_opts){ .label = "=1+1" });
@@ -136,9 +143,12 @@ static char *table(void)
 
 static json_t *upload(const struct site *s, const char *hash)
 {
-    static const char body[] = "--B\r\nContent-Disposition: form-data; name=\"files\"; filename=\"a b.txt\"\r\n\r\nhello\r\n--B--\r\n";
+    static const char body[] =
+        "--B\r\nContent-Disposition: form-data; name=\"files\"; filename=\"a b.txt\"\r\n\r\nhello\r\n--B--\r\n";
     char *reply = NULL;
-    assert_int_equal(ask_with(s, "POST", "/gradio_api/upload", "Content-Type: multipart/form-data; boundary=B\r\n", body, sizeof body - 1, &reply), 200);
+    assert_int_equal(ask_with(s, "POST", "/gradio_api/upload", "Content-Type: multipart/form-data; boundary=B\r\n",
+                              body, sizeof body - 1, &reply),
+                     200);
     json_t *list = json_loads(reply, 0, NULL);
     free(reply);
     json_t *file = json_pack("{s:O, s:{s:s}}", "path", json_array_get(list, 0), "meta", "_type", "gradio.FileData");
@@ -146,7 +156,8 @@ static json_t *upload(const struct site *s, const char *hash)
     return file;
 }
 
-/* Formulas are made harmless, quotes doubled, numbers left alone; the file is copied; what is not the session's is refused, and nothing written. */
+/* Formulas are made harmless, quotes doubled, numbers left alone; the file is copied; what is not the session's is
+ * refused, and nothing written. */
 static void test_flag(void **state)
 {
     struct site s;
@@ -169,11 +180,15 @@ static void test_flag(void **state)
     m8_buf_finish(&copy);
     m8_free(text);
     static const char *const evil[] = {
-        "{\"data\": [\"x\", 1, {\"path\": \"/etc/passwd\", \"meta\": {\"_type\": \"gradio.FileData\"}}, \"\"], \"session_hash\": \"h\"}",
-        "{\"data\": [\"x\", 1, \"/etc/passwd\", \"\"], \"session_hash\": \"h\"}", "{\"data\": [\"x\", 1, {\"path\": \"/dev/urandom\"}, \"\"]}",
+        "{\"data\": [\"x\", 1, {\"path\": \"/etc/passwd\", \"meta\": {\"_type\": \"gradio.FileData\"}}, \"\"], "
+        "\"session_hash\": \"h\"}",
+        "{\"data\": [\"x\", 1, \"/etc/passwd\", \"\"], \"session_hash\": \"h\"}",
+        "{\"data\": [\"x\", 1, {\"path\": \"/dev/urandom\"}, \"\"]}",
     };
     for (size_t i = 0; i < 3; i++)
-        assert_int_equal(ask_with(&s, "POST", "/gradio_api/run/Flag", "Content-Type: application/json\r\n", evil[i], strlen(evil[i]), NULL), 422);
+        assert_int_equal(ask_with(&s, "POST", "/gradio_api/run/Flag", "Content-Type: application/json\r\n", evil[i],
+                                  strlen(evil[i]), NULL),
+                         422);
     text = table();
     assert_null(strstr(text, "passwd"));
     m8_free(text);
@@ -204,7 +219,10 @@ static void test_flag_link(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_load), cmocka_unit_test(test_cache), cmocka_unit_test(test_flag), cmocka_unit_test(test_flag_link),
+        cmocka_unit_test(test_load),
+        cmocka_unit_test(test_cache),
+        cmocka_unit_test(test_flag),
+        cmocka_unit_test(test_flag_link),
     };
     return cmocka_run_group_tests_name("ui/pages", tests, NULL, NULL);
 }
