@@ -174,10 +174,15 @@ static bool join(m8_blocks *app, m8_http_req *r, m8_event *e, json_t **body, str
         if (kind != M8__SESSION) c->refs++; /* the reader's */
         if (kind == M8__DIRECT) m8__read_direct(c, r);
         if (kind == M8__DIRECT && !c->own.reader) st = M8_E_USER; /* answered */
+        q->later = true; /* a thread that is woken while the lock is held would only wait for it */
         if (!st) st = m8__enqueue(c, &err);
         if (st && kind == M8__DIRECT) m8__read_never(c);
         if (st && kind != M8__SESSION) m8__run_drop(c);
+        int n = q->n_signals;
+        q->n_signals = 0;
+        q->later = false;
         pthread_mutex_unlock(&app->lock);
+        while (n--) pthread_cond_signal(&q->work);
     }
     if (!st) return true;
     m8__run_unref(c);

@@ -64,7 +64,8 @@ static bool wake(struct m8__queue *q)
     } else if (q->n_idle) {
         q->n_idle--;
         q->n_wakes++;
-        pthread_cond_signal(&q->work);
+        if (q->later) q->n_signals++;
+        else pthread_cond_signal(&q->work);
     } else if (q->n_threads < q->most_threads && !q->closing) {
         if (m8_sys_get()->thread_create(&q->threads[q->n_threads], thread_main, q)) return q->n_threads > 0;
         q->n_threads++;

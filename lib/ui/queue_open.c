@@ -22,7 +22,7 @@ static struct m8__plan *plan_new(const m8_event *e)
     p->state_in = (bool *)(p + 1);
     p->state_out = p->state_in + e->n_in;
     p->watched = p->state_out + e->n_out;
-    for (size_t i = 0; i < e->n_in; i++) p->state_in[i] = e->in && is_state(e->in[i]);
+    for (size_t i = 0; i < e->n_in; i++) p->n_states_in += p->state_in[i] = e->in && is_state(e->in[i]);
     for (size_t i = 0; i < e->n_out; i++) {
         p->state_out[i] = e->out && is_state(e->out[i]);
         p->watched[i] = p->state_out[i] && listened_to(e->app, e->out[i]);

@@ -1,6 +1,24 @@
 /* One run on its thread: inputs, gate, handler, outputs, end. */
 #include "run_internal.h"
 #include <string.h>
+#include <sys/random.h>
+
+/* 32 hexadecimal digits that nobody can guess. The kernel is asked for many at once. Runs are made on the loop. */
+static bool make_id(struct m8__queue *q, char id[33])
+{
+    if (!q->n_random) {
+        if (getrandom(q->random, sizeof q->random, 0) != (ssize_t)sizeof q->random) return false;
+        q->n_random = sizeof q->random;
+    }
+    for (int i = 0; i < 32; i += 2) {
+        unsigned char *b = &q->random[--q->n_random];
+        id[i] = "0123456789abcdef"[*b >> 4];
+        id[i + 1] = "0123456789abcdef"[*b & 15];
+        *b = 0;
+    }
+    id[32] = 0;
+    return true;
+}
 
 m8_call *m8__run_new(m8_event *e, struct m8__session *s, enum m8__channel_kind kind, m8_error *err)
 {
@@ -10,7 +28,7 @@ m8_call *m8__run_new(m8_event *e, struct m8__session *s, enum m8__channel_kind k
         return NULL;
     }
     c->out = (struct m8__out *)(c + 1);
-    if (!m8__random_hex(c->id, 32)) {
+    if (!make_id(e->app->queue, c->id)) {
         m8_free(c);
         m8_fail(err, M8_E_IO, "the kernel gives no random bytes");
         return NULL;
@@ -211,6 +229,7 @@ static m8_status call_handler(m8_call *c, m8_error *err)
 /* From here on nothing of it is called from elsewhere. */
 static void settle(m8_call *c)
 {
+    if (!c->on_cancel) return; /* set by this thread only */
     pthread_mutex_lock(&c->app->lock);
     while (c->in_callback) pthread_cond_wait(&c->app->queue->settled, &c->app->lock);
     c->on_cancel = NULL;
@@ -298,8 +317,10 @@ static void finish(m8_call *c, m8_status st, m8_error *err)
     drop_state_outputs(c);
     m8__run_told(c);
     m8__leave(c, !c->follows);
-    pthread_mutex_unlock(&c->app->lock);
-    m8__run_unref(c);
+    bool last = last_share(c);
+    m8_blocks *app = c->app;
+    pthread_mutex_unlock(&app->lock);
+    if (last) run_free(c);
 }
 
 void m8__run_go(m8_call *c)
@@ -309,10 +330,12 @@ void m8__run_go(m8_call *c)
         finish(c, M8_OK, &err);
         return;
     }
-    pthread_mutex_lock(&c->app->lock);
     int n = c->n_batch ? c->n_batch : 1;
-    for (int i = 0; i < n; i++) m8__run_states(c->n_batch ? c->batch[i] : c);
-    pthread_mutex_unlock(&c->app->lock);
+    if (c->event->plan->n_states_in) {
+        pthread_mutex_lock(&c->app->lock);
+        for (int i = 0; i < n; i++) m8__run_states(c->n_batch ? c->batch[i] : c);
+        pthread_mutex_unlock(&c->app->lock);
+    }
     double now = m8_now_s();
     for (int i = 0; i < n; i++) (c->n_batch ? c->batch[i] : c)->step = now;
     m8_status st = call_handler(c, &err);

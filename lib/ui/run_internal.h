@@ -132,6 +132,7 @@ struct m8__plan {                    /* of an event */
     bool unload;
     bool *watched;                   /* [n_out] a State with a change listener */
     bool *state_in, *state_out;
+    int n_states_in;
     int n_waiting;
     uint64_t n_done, n_failed;
     double done_s;                   /* of whole runs that succeeded: eta */
@@ -156,6 +157,10 @@ struct m8__queue {
     m8_call *table[M8__BUCKETS];
     unsigned long *threads;
     int n_threads, most_threads, n_idle, n_wakes;
+    unsigned char random[512];       /* for ids; the loop's */
+    size_t n_random;
+    bool later;                      /* whoever holds the lock will signal n_signals times once he has let go of it */
+    int n_signals;
     bool hands;                      /* this thread is about to look for work: nobody need be woken for the next run */
     int n_running, most_running;     /* queued runs at work: max_threads */
     int n_waiting, most_waiting;     /* -1: no limit */
