@@ -41,7 +41,7 @@ m8_status typed(m8_call *c, m8_error *err)
 m8_status count(m8_call *c, m8_error *err)
 {
     m8_buf text = {0}, items = {0}, json = {0};
-    int n;
+    int n = 0;
     m8_status st = whole(c, 0, &n, err);
     for (int i = 0; i < n && !st; i++) {
         st = nap(c, 0.15);
@@ -62,7 +62,7 @@ m8_status count(m8_call *c, m8_error *err)
 
 m8_status stepper(m8_call *c, m8_error *err)
 {
-    int n;
+    int n = 0;
     m8_status st = whole(c, 0, &n, err);
     for (int i = 0; i < n && !st; i++) {
         st = nap(c, 0.25);
@@ -74,7 +74,7 @@ m8_status stepper(m8_call *c, m8_error *err)
 
 m8_status progress(m8_call *c, m8_error *err)
 {
-    int n;
+    int n = 0;
     m8_status st = whole(c, 0, &n, err);
     if (st) return st;
     m8_progress(c, 0, "Starting");

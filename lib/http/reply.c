@@ -119,6 +119,7 @@ static void send_head(m8_http_req *r, const char *mime, int64_t length)
     if (!c->keep) m8_buf_str(b, "Connection: close\r\n");
     else if (r->http10) m8_buf_str(b, "Connection: keep-alive\r\n");
     m8__origin_headers(r, b);
+    if (!r->may_be_kept) m8_buf_str(b, "Cache-Control: no-store\r\n"); /* answers are for who asked, unless the handler says else */
     m8_buf_add(b, r->set.data, r->set.len);
     m8_buf_str(b, "\r\n");
     if (b->status || r->set.status) m8__conn_kill(c);
@@ -134,6 +135,7 @@ void m8_http_set(m8_http_req *r, const char *name, const char *value)
     for (size_t i = 0; i < sizeof ours / sizeof *ours; i++)
         if (m8__same(name, strlen(name), ours[i])) return;
     if (!value || r->answer != M8__NO_ANSWER || !m8__is_token(name, strlen(name))) return;
+    if (m8__same(name, strlen(name), "cache-control")) r->may_be_kept = true;
     m8_buf_str(&r->set, name);
     m8_buf_str(&r->set, ": ");
     add_value(&r->set, value);

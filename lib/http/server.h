@@ -109,7 +109,7 @@ struct m8_http_req {
     int16_t status;
     uint16_t n_fields;
     uint8_t answer, origin_kind, n_windows;
-    bool head_only, http10, chunked, out_chunked, secure, expect, encoded, cross_site, upgrade;
+    bool head_only, http10, chunked, out_chunked, secure, expect, encoded, cross_site, upgrade, may_be_kept;
     struct m8__field *field; /* in the block of this request, names and values ended by NUL */
     char *text;
 };

@@ -42,15 +42,15 @@ static bool is_ours(const char *name)
     return !strncmp(name, PREFIX, n) && strlen(name) == n + DIGITS && strspn(name + n, "0123456789abcdef") == DIGITS;
 }
 
-/* Does the process that made this folder live? One without a lock file may be about to make it. */
+/* Does the process that made this folder live? A young one may be about to make its lock file, or to lock it. */
 static bool abandoned(const char *path)
 {
     struct stat s;
-    if (lstat(path, &s) || !S_ISDIR(s.st_mode) || s.st_uid != geteuid()) return false;
+    if (lstat(path, &s) || !S_ISDIR(s.st_mode) || s.st_uid != geteuid() || time(NULL) - s.st_mtime <= NEW_S) return false;
     char *lock = m8_join_path(path, LOCK_NAME);
     if (!lock) return false;
     int fd = m8_sys_get()->open(lock, O_RDWR | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, 0);
-    bool gone = fd < 0 ? errno == ENOENT && time(NULL) - s.st_mtime > NEW_S : !flock(fd, LOCK_EX | LOCK_NB);
+    bool gone = fd < 0 ? errno == ENOENT : !flock(fd, LOCK_EX | LOCK_NB);
     if (gone) remove_tree(path, 1);
     if (fd >= 0) m8_sys_get()->close(fd);
     m8_free(lock);

@@ -1,6 +1,7 @@
 /* What a handler gives: outputs, values on the way, sound, progress, toasts, its failure. */
 #include "run_internal.h"
 #include <math.h>
+#include <openssl/evp.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -101,10 +102,46 @@ m8_status m8_out_update(m8_call *c, int i, const char *props)
 /* Whose files they are; a call without a session leaves them unclaimed. */
 static const char *owner(const m8_call *c) { return c->session ? c->session->hash : ""; }
 
+/* The same bytes under the same name are one file within a run: a picture that stays as it is while a generator goes on keeps its address. */
+struct m8__made {
+    struct m8__made *next;
+    json_t *file;
+    unsigned char hash[32];
+};
+
+void m8__made_free(m8_call *c)
+{
+    for (struct m8__made *m; (m = c->made);) {
+        c->made = m->next;
+        json_decref(m->file);
+        m8_free(m);
+    }
+}
+
+static m8_status make_bytes(m8_call *c, const char *name, const void *data, size_t n, json_t **out, m8_error *err)
+{
+    unsigned char hash[32];
+    bool hashed = EVP_Digest(data, n, hash, NULL, EVP_sha256(), NULL) == 1;
+    for (struct m8__made *m = c->made; m && hashed; m = m->next) {
+        const char *known = json_string_value(json_object_get(m->file, "orig_name"));
+        if (memcmp(m->hash, hash, sizeof hash) || !known || !name || strcmp(known, name)) continue;
+        *out = json_deep_copy(m->file);
+        return *out ? M8_OK : m8_fail(err, M8_E_NOMEM, "out of memory");
+    }
+    m8_status st = m8__file_bytes(c->app, owner(c), name, data, n, out, err);
+    struct m8__made *m = st || !hashed ? NULL : m8_malloc(sizeof *m);
+    if (m) { /* else it is made again, no more */
+        *m = (struct m8__made){ .next = c->made, .file = json_deep_copy(*out) };
+        memcpy(m->hash, hash, sizeof hash);
+        c->made = m;
+    }
+    return st;
+}
+
 static m8_status make_file(m8_call *c, const char *path, const char *name, const void *data, size_t n, json_t **out)
 {
     m8_error err = {0};
-    m8_status st = path ? m8__file_out(c->app, owner(c), path, out, &err) : m8__file_bytes(c->app, owner(c), name, data, n, out, &err);
+    m8_status st = path ? m8__file_out(c->app, owner(c), path, out, &err) : make_bytes(c, name, data, n, out, &err);
     if (st) {
         c->broken = st;
         m8_log(M8_LOG_ERROR, "%s: a file: %s", c->event->api_name, m8_error_text(&err));

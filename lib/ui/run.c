@@ -51,6 +51,7 @@ static void run_free(m8_call *c)
     json_decref(c->chunk);
     for (size_t i = 0; c->texts && i < c->event->n_in; i++) m8_free(c->texts[i]);
     m8_free(c->texts);
+    m8__made_free(c);
     while (c->kept) {
         struct m8__kept *k = c->kept;
         c->kept = k->next;

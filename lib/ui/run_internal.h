@@ -202,6 +202,7 @@ struct m8_call {
     char **texts;                    /* of m8_in_json() and the like, [n_in]; NULL: none made */
     struct m8__kept { struct m8__kept *next; char text[]; } *kept;
     struct m8__out *out;             /* [n_out] */
+    struct m8__made *made;           /* files of bytes it has given out, see out.c */
     char *said_no;                   /* what a component had against an input, for the visitor; or the text of m8_raise() */
     char *title;
     double duration_s;
@@ -227,6 +228,9 @@ struct m8_call {
     void *lease;
     char id[33];
 };
+
+/* out.c */
+void m8__made_free(m8_call *c);
 
 /* json_text.c */
 void m8__put_text(m8_buf *out, const char *s, size_t n); /* with quotes; valid UTF-8 */

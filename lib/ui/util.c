@@ -62,7 +62,7 @@ json_t *m8__body_object(m8_http_req *r)
 {
     size_t n;
     const char *body = m8_http_body(r, &n), *type = m8_http_header(r, "content-type");
-    if (!type || strncasecmp(type, "application/json", 16)) {
+    if (!type || strncasecmp(type, "application/json", 16) || !strchr("; \t", type[16])) { /* the end of the text, too */
         refuse_body(r, "json_type", "the content-type must be application/json");
         return NULL;
     }

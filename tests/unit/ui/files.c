@@ -340,7 +340,7 @@ static void test_lives(void **state)
 static void test_leftovers(void **state)
 {
     assert_int_equal(system("mkdir -p " TMP "/base/magic8-00000000deadbeef/0123456789abcdef0123456789abcdef && cd " TMP "/base/magic8-00000000deadbeef && "
-                            "echo x >0123456789abcdef0123456789abcdef/left.wav && : >.lock && mkdir -p ../magic8-keepme && mkdir ../magic8-0000000000000001"), 0);
+                            "echo x >0123456789abcdef0123456789abcdef/left.wav && : >.lock && touch -d -5minutes . && mkdir -p ../magic8-keepme && mkdir ../magic8-0000000000000001"), 0);
     struct served other;
     memset(&other, 0, sizeof other);
     other.app.launch.cache_dir = TMP "/base";
