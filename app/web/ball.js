@@ -46,7 +46,7 @@ const parts = h("details", { class: "b-parts" }, partsTitle, partsBody);
 
 const look = new Look(stage);
 float.prepend(look.halo);
-ball.append(h("span", { class: "b-shake" }, h("span", { class: "b-shake2" }, look.svg)));
+ball.append(h("span", { class: "b-shake" }, h("span", { class: "b-shake2" }, look.svg, h("span", { class: "b-bubbles" }, [1, 2, 3, 4, 5].map(() => h("i", {}))))));
 
 /* The header stays; all else of the app goes below. */
 const [header, ...rest] = [...app.main.children];

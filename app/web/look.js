@@ -27,13 +27,12 @@ function drawing() {
         .map(([a, b, c, d], i) => s("path", { d: `M${a} ${b}L${c} ${d}L${side(c, d, 1.13)}L${side(a, b, 1.13)}Z`, class: `facet facet-${i}` }));
     const words = s("g", { class: "words" });
     const die = s("g", { class: "die" }, s("g", { class: "bob" }, ...facets, s("path", { d: face, class: "face", fill: "url(#b-face)" }), words));
-    const bubbles = [[-52, 3.2], [-14, 2.2], [23, 4], [48, 2.6], [66, 1.8]].map(([x, r], i) => s("circle", { cx: x, cy: 96, r, class: `bubble bubble-${i}` }));
     const eight = s("g", { class: "eight" },
         s("circle", { r: 82, fill: "url(#b-disc)" }), s("circle", { r: 82, class: "disc-edge" }),
         s("circle", { cy: -23.5, r: 19.5, class: "figure" }), s("circle", { cy: 24.5, r: 25, class: "figure" }));
     const pane = s("g", { class: "pane" },
         s("circle", { r: WINDOW, fill: "url(#b-bezel)" }), s("circle", { r: WINDOW - 1, class: "bezel-edge" }),
-        s("g", { "clip-path": "url(#b-clip)" }, s("circle", { r: WINDOW - 9, fill: "url(#b-ink)" }), ...bubbles, die, s("circle", { r: WINDOW - 9, fill: "url(#b-deep)" })),
+        s("g", { "clip-path": "url(#b-clip)" }, s("circle", { r: WINDOW - 9, fill: "url(#b-ink)" }), die, s("circle", { r: WINDOW - 9, fill: "url(#b-deep)" })),
         s("circle", { r: WINDOW - 9, class: "pane-edge" }),
         s("path", { d: "M-92 -50A105 105 0 0 1 -14 -104A150 150 0 0 0 -92 -50Z", class: "glint" }));
     const svg = s("svg", { viewBox: "-200 -200 400 400", class: "drawing", "aria-hidden": "true", focusable: "false" },
@@ -71,6 +70,7 @@ export class Look {
         Object.assign(this, { eight, pane, words, side: 0, level: 0, heard: 0, phase: 0 });
         this.halo = document.createElement("canvas");
         this.halo.className = "halo";
+        this.halo.hidden = true;
         this.halo.setAttribute("aria-hidden", "true");
         this.svg = svg;
         this.pen = document.createElement("canvas").getContext("2d");
@@ -96,13 +96,17 @@ export class Look {
         put(this.pane, 1 - p);
     }
 
+    /* 30 steps a second: where the browser has no graphics card it shares the processor with the models, just when they are busiest. */
     roll(to) {
         if (this.rolling === to) return;
         this.rolling = to;
         const from = this.side, began = performance.now(), took = calm.matches ? 250 : 750;
+        let shown = 0;
         const step = (now) => {
             if (this.rolling !== to) return;
             const p = Math.min(1, Math.max(0, (now - began) / took));
+            if (p < 1 && now - shown < 28) return void requestAnimationFrame(step);
+            shown = now;
             this.show(from + (to - from) * ease(p));
             if (p < 1) requestAnimationFrame(step);
         };
@@ -150,12 +154,13 @@ export class Look {
 
     draw(now) {
         this.frame = 0;
-        const dt = Math.min(0.05, (now - (this.last ?? now)) / 1000), state = this.stage.dataset.state;
+        if (now - (this.last ?? 0) < 28) return this.wake(); /* 30 times a second will do here too */
+        const dt = Math.min(0.1, (now - (this.last ?? now)) / 1000), state = this.stage.dataset.state;
         this.last = now;
-        this.level += (this.heard - this.level) * (this.heard > this.level ? 0.45 : 0.09);
-        this.heard *= 0.8;
+        this.level += (this.heard - this.level) * (this.heard > this.level ? 0.6 : 0.17);
+        this.heard *= 0.64;
         const busy = ["listening", "thinking", "speaking"].includes(state);
-        this.shown = (this.shown ?? 0) + ((busy ? 1 : 0) - (this.shown ?? 0)) * Math.min(1, dt * 6 + 0.02);
+        this.shown = (this.shown ?? 0) + ((busy ? 1 : 0) - (this.shown ?? 0)) * Math.min(1, dt * 7);
         this.phase += dt * (state === "thinking" ? 2.4 : 0.9 + this.level * 2);
         this.paint();
         if (busy || this.shown > 0.01 || this.level > 0.01) this.wake();
@@ -163,12 +168,13 @@ export class Look {
     }
 
     paint() {
-        const { halo } = this, dots = Math.min(2, devicePixelRatio || 1), wide = Math.round(halo.clientWidth * dots);
+        const { halo } = this, dots = Math.min(1.5, devicePixelRatio || 1), wide = Math.round(halo.parentNode.clientWidth * 1.5 * dots);
         if (!wide) return;
         if (halo.width !== wide) halo.width = halo.height = wide;
         const g = halo.getContext("2d"), c = wide / 2, ball = wide * 0.5 * (R / 200) / 1.5;
         g.clearRect(0, 0, wide, wide);
-        if (this.shown < 0.01) return;
+        halo.hidden = this.shown < 0.01;
+        if (halo.hidden) return;
         const { hue } = this;
         const loud = this.level, swing = calm.matches ? 0 : 1;
         const glow = g.createRadialGradient(c, c, ball * 0.9, c, c, ball * (1.16 + 0.3 * loud));
