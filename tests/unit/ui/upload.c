@@ -1,13 +1,25 @@
 /* Uploads: what arrives whole is kept, anything else leaves nothing. Rows B of the security list. */
 #include "served.h"
+#include <stdatomic.h>
 
 static struct served s;
 
 enum { MOST = 10240 };
 
+static atomic_bool disk_full;
+
+static ssize_t write_or_not(int fd, const void *data, size_t n)
+{
+    if (!atomic_load(&disk_full)) return write(fd, data, n);
+    errno = ENOSPC;
+    return -1;
+}
+
 static int open_app(void **state)
 {
     if (system("rm -rf " TMP "-up && mkdir -p " TMP "-up")) return -1;
+    static const m8_sys sys = { .write = write_or_not };
+    m8_sys_set(&sys); /* before there are threads */
     memset(&s, 0, sizeof s);
     s.app.launch = (m8_launch_opts){ .cache_dir = TMP "-up", .max_file_size = MOST, .max_session_bytes = 100000 };
     served_open(&s);
@@ -238,18 +250,11 @@ static void test_breaks_off(void **state)
     forget_all();
 }
 
-/* The disk says no: every write fails with ENOSPC. */
-static ssize_t no_room(int fd, const void *data, size_t n)
-{
-    errno = ENOSPC;
-    return -1;
-}
-
 static void test_disk_full(void **state)
 {
-    m8_sys_set(&(m8_sys){ .write = no_room });
+    atomic_store(&disk_full, true);
     struct reply r = upload_with(&s, "a.txt", "0123", 4, NULL);
-    m8_sys_set(NULL);
+    atomic_store(&disk_full, false);
     assert_int_equal(r.status, 507);
     assert_string_equal(r.body, "{\"detail\":\"There is no room left on the server's disk\"}");
     reply_free(&r);
