@@ -7,7 +7,8 @@ API = "/gradio_api"
 
 
 def raw(base, data, seconds=5, method="GET"):
-    """Send these bytes; what comes back within the time: a list of replies, and whether the connection was closed."""
+    """Send these bytes; what comes back within the time, and half a second behind a reply: a list of replies, and whether the
+    connection was closed."""
     conn, replies = Conn(base, seconds), []
     conn.method = method
     end = time.monotonic() + seconds
@@ -21,6 +22,7 @@ def raw(base, data, seconds=5, method="GET"):
             replies.append(conn.head())
             while data := conn.piece():
                 replies[-1].body += data
+            end = time.monotonic() + 0.5
     except (Closed, ConnectionError):
         return replies, True
     except TimeoutError:
