@@ -32,8 +32,10 @@ const struct verb verbs[] = {
     { "verify", V_VERIFY, cmd_verify, "DIR", 1, 1, "compare a model with what its original computes",
       "DIR holds a model and expected.safetensors, made by the original implementation; the largest difference of every tensor is printed.",
       "@file", false },
-    { "bench", V_BENCH, cmd_bench, "[asr|llm|tts|e2e [AUDIO|TEXT]]", 0, 2, "measure",
-      "Prints one JSON object a line: what, model, threads, median, minimum, unit.", "asr llm tts e2e", false },
+    { "bench", V_BENCH, cmd_bench, "[asr|llm|tts|e2e|serve|turn [AUDIO|TEXT]]", 0, 2, "measure",
+      "Prints one JSON object a line: what, figure, threads, runs, median, minimum, unit; the last line has all medians. asr, llm, tts and e2e "
+      "measure the models, serve a small app under load (echoes, a generator, 2,000 open streams, streamed sound), turn a spoken question "
+      "through the whole server, alone and with four visitors at once.", "asr llm tts e2e serve turn", false },
     { "worker", V_WORKER, cmd_worker, "", 0, 0, "be a process that serves another magic8 (started by it alone)", "", "", true },
     { "docs", V_DOCS, cmd_docs, "man|bash|zsh|fish", 1, 1, "print the man page or a completion", "", "man bash zsh fish", true },
     { 0 },

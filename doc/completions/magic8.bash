@@ -43,7 +43,7 @@ _magic8()
         ;;
     bench)
         options='--model --f32 --against --runs --threads --seed --json --verbose --help'
-        words='asr llm tts e2e'
+        words='asr llm tts e2e serve turn'
         ;;
     esac
     case $word in

@@ -13,7 +13,7 @@ complete -c magic8 -n __fish_use_subcommand -a models -d 'list the models and wh
 complete -c magic8 -n __fish_use_subcommand -a verify -d 'compare a model with what its original computes'
 complete -c magic8 -n '__fish_seen_subcommand_from verify' -F
 complete -c magic8 -n __fish_use_subcommand -a bench -d 'measure'
-complete -c magic8 -n '__fish_seen_subcommand_from bench' -a 'asr llm tts e2e'
+complete -c magic8 -n '__fish_seen_subcommand_from bench' -a 'asr llm tts e2e serve turn'
 complete -c magic8 -n '__fish_seen_subcommand_from serve ask listen chat say verify bench' -l model -s m -x -d 'model to use: catalog name, hub id or path; ROLE is asr, llm or tts'
 complete -c magic8 -n '__fish_seen_subcommand_from ask say' -l output -s o -r -F -d 'write speech there; - is standard output'
 complete -c magic8 -n '__fish_seen_subcommand_from ask say' -l bit-rate -x -d 'bits a second of compressed speech (64000)'

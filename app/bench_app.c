@@ -1,14 +1,14 @@
-/* The app that is measured beside Gradio: `serve_app PORT` serves on 127.0.0.1
+/* The app that is measured beside Gradio, by bench_serve.c and by `magic8 bench app PORT` alone: on 127.0.0.1
  *   echo   text -> the same text; no concurrency limit
  *   echo1  the same with the default limit of one at a time
  *   count  generator of 500 growing texts, as fast as possible; no limit
  *   tone   generator of four MP3 chunks of 1 s, 0.2 s between; outputs: streamed sound, and a text that is the time
  *          (CLOCK_MONOTONIC, seconds) at which the chunk was handed over */
+#include "bench.h"
 #include <m8/audio.h>
 #include <m8/ui.h>
 #include <math.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <time.h>
 
 enum { RATE = 44100, CHUNKS = 4 };
@@ -62,33 +62,32 @@ static m8_status make_sound(m8_buf *out, double hertz, m8_error *err)
     return st;
 }
 
-static void log_line(void *user, m8_log_level level, const char *line) { fprintf(stderr, "serve_app: %s\n", line); }
+static void log_line(void *user, m8_log_level level, const char *line) { fprintf(stderr, "bench app: %s\n", line); }
 
-int main(int argc, char **argv)
+static void build(m8_block *page)
 {
-    m8_error err = {0};
-    m8_blocks *app;
-    if (argc != 2) {
-        fputs("usage: serve_app PORT\n", stderr);
-        return 2;
-    }
+    m8_block *text = m8_textbox(page, NULL), *out = m8_textbox(page, NULL);
+    m8_block *player = m8_audio(page, &(m8_file_opts){ .streaming = true, .autoplay = true });
+    m8_on(m8_button(page, NULL), M8_CLICK, echo,
+          &(m8_event_opts){ .api_name = "echo", .in = { text }, .out = { out }, .concurrency_limit = -1 });
+    m8_on(m8_button(page, NULL), M8_CLICK, echo, &(m8_event_opts){ .api_name = "echo1", .in = { text }, .out = { out } });
+    m8_on(m8_button(page, NULL), M8_CLICK, count,
+          &(m8_event_opts){ .api_name = "count", .out = { out }, .generator = true, .concurrency_limit = -1 });
+    m8_on(m8_button(page, NULL), M8_CLICK, tone,
+          &(m8_event_opts){ .api_name = "tone", .out = { player, out }, .generator = true, .concurrency_limit = -1 });
+}
+
+m8_status bench_app(int port, m8_error *err)
+{
+    m8_blocks *app = NULL;
     m8_log_set(log_line, NULL, M8_LOG_WARN);
-    m8_status st = m8_blocks_new(&app, NULL, &err);
-    for (int i = 0; i < CHUNKS && !st; i++) st = make_sound(&sound[i], 300 + 100 * i, &err);
+    m8_status st = m8_blocks_new(&app, NULL, err);
+    for (int i = 0; i < CHUNKS && !st; i++) st = make_sound(&sound[i], 300 + 100 * i, err);
     if (!st) {
-        m8_block *page = m8_blocks_root(app), *text = m8_textbox(page, NULL), *out = m8_textbox(page, NULL);
-        m8_block *player = m8_audio(page, &(m8_file_opts){.streaming = true, .autoplay = true});
-        m8_on(m8_button(page, NULL), M8_CLICK, echo,
-              &(m8_event_opts){.api_name = "echo", .in = {text}, .out = {out}, .concurrency_limit = -1});
-        m8_on(m8_button(page, NULL), M8_CLICK, echo, &(m8_event_opts){.api_name = "echo1", .in = {text}, .out = {out}});
-        m8_on(m8_button(page, NULL), M8_CLICK, count,
-              &(m8_event_opts){.api_name = "count", .out = {out}, .generator = true, .concurrency_limit = -1});
-        m8_on(m8_button(page, NULL), M8_CLICK, tone,
-              &(m8_event_opts){.api_name = "tone", .out = {player, out}, .generator = true, .concurrency_limit = -1});
-        st = m8_launch(app, &(m8_launch_opts){.port = atoi(argv[1])}, &err);
+        build(m8_blocks_root(app));
+        st = m8_launch(app, &(m8_launch_opts){ .port = port }, err);
     }
-    if (st) fprintf(stderr, "serve_app: %s\n", m8_error_text(&err));
     m8_blocks_free(app);
     for (int i = 0; i < CHUNKS; i++) m8_buf_finish(&sound[i]);
-    return st ? 1 : 0;
+    return st;
 }

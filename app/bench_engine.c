@@ -1,0 +1,110 @@
+/* magic8 bench asr, llm, tts, e2e: the models alone and together, in this process. */
+#include "bench.h"
+#include "turn.h"
+#include <stdio.h>
+#include <string.h>
+
+static m8_status note_segment(void *user, const m8_segment *s)
+{
+    struct bench *b = user;
+    size_t n = strlen(b->note);
+    snprintf(b->note + n, sizeof b->note - n, "%s", s->text);
+    return M8_OK;
+}
+
+static m8_status run_asr(struct bench *b, double *v, m8_error *err)
+{
+    double start = m8_now_s();
+    m8_transcribe_info info;
+    m8_transcribe_opts o = { .language = "en", .no_timestamps = true, .no_condition = true, .beam_size = b->o->beam };
+    b->note[0] = 0;
+    m8_status st = m8_transcribe(b->models[ROLE_ASR], b->pcm.samples, b->pcm.n_samples, &o, (m8_segment_sink){ note_segment, b }, &info, err);
+    v[0] = m8_now_s() - start;
+    v[1] = info.mel_s;
+    v[2] = info.encode_s;
+    v[3] = info.decode_s;
+    return st;
+}
+
+static m8_status ignore_text(void *user, const char *text, size_t n) { return M8_OK; }
+
+/* A prompt of 512 tokens that nothing kept begins like, then 128 tokens with the end forbidden by nothing but chance: counted as made. */
+static m8_status run_llm(struct bench *b, double *v, m8_error *err)
+{
+    static int turn;
+    m8_buf prompt = {0};
+    m8_buf_printf(&prompt, "%d", turn++);
+    for (int i = 0; i < 509; i++) m8_buf_str(&prompt, " the");
+    m8_usage u = {0};
+    m8_status st = m8_complete(b->models[ROLE_LLM], prompt.data, &(m8_chat_opts){ .max_tokens = 1 }, (m8_text_sink){ ignore_text, NULL }, &u, err);
+    if (!st) v[0] = (u.n_prompt - u.n_kept) / u.prompt_s;
+    m8_buf_finish(&prompt);
+    int n = 0, tries = 0;
+    double s = 0;
+    while (!st && n < 128) {
+        if (++tries > 500) return m8_fail(err, M8_E_LIMIT, "the model ends its answers at once: its speed cannot be measured");
+        char again[96];
+        snprintf(again, sizeof again, "Turn %d. Here is a long list of words, one after another:", turn++);
+        st = m8_complete(b->models[ROLE_LLM], again, &(m8_chat_opts){ .max_tokens = 129 - n, .temperature = 1, .seed = (uint64_t)turn },
+                         (m8_text_sink){ ignore_text, NULL }, &u, err);
+        n += u.n_generated > 1 ? u.n_generated - 1 : 0;
+        s += u.generate_s;
+    }
+    if (!st) v[1] = n / s;
+    return st;
+}
+
+struct heard_first {
+    double start, first;
+    size_t n;
+};
+
+static m8_status take_pcm(void *user, const float *samples, size_t n)
+{
+    struct heard_first *h = user;
+    if (!h->first) h->first = m8_now_s() - h->start;
+    h->n += n;
+    return M8_OK;
+}
+
+static m8_status run_tts(struct bench *b, double *v, m8_error *err)
+{
+    struct heard_first h = { .start = m8_now_s() };
+    m8_status st = m8_speak(b->models[ROLE_TTS], b->text, NULL, (m8_pcm_sink){ take_pcm, &h }, err);
+    v[0] = h.first;
+    v[1] = m8_now_s() - h.start;
+    v[2] = (double)h.n / m8_speak_rate(b->models[ROLE_TTS]);
+    return st;
+}
+
+static m8_status ignore_bytes(void *user, const void *data, size_t n) { return M8_OK; }
+
+static m8_status get_voice(void *user, m8_model **tts, m8_error *err)
+{
+    *tts = ((struct bench *)user)->models[ROLE_TTS];
+    return M8_OK;
+}
+
+static m8_status run_e2e(struct bench *b, double *v, m8_error *err)
+{
+    static uint64_t seed;
+    struct turn t = { .asr = b->models[ROLE_ASR], .ball = b->ball, .voice = get_voice, .user = b, .seed = ++seed, .language = "en", .format = M8_MP3 };
+    m8_status st = turn_run(&t, &b->pcm, (m8_bytes_sink){ ignore_bytes, NULL }, err);
+    if (!st) {
+        double all[] = { t.heard_s, t.answered_s, t.first_byte_s, t.last_byte_s, t.times.audio_s };
+        memcpy(v, all, sizeof all);
+        snprintf(b->note, sizeof b->note, "%s -> %s", t.question, t.answer.data);
+    }
+    turn_finish(&t);
+    return st;
+}
+
+const struct kind bench_asr = { .name = "asr", .roles = 1 << ROLE_ASR, .run = run_asr,
+                                .figures = { { "wall_s", "s" }, { "mel_s", "s" }, { "encode_s", "s" }, { "decode_s", "s" } } };
+const struct kind bench_llm = { .name = "llm", .roles = 1 << ROLE_LLM, .run = run_llm,
+                                .figures = { { "prefill_tok_s", "tokens/s", true }, { "decode_tok_s", "tokens/s", true } } };
+const struct kind bench_tts = { .name = "tts", .roles = 1 << ROLE_TTS, .run = run_tts,
+                                .figures = { { "first_s", "s" }, { "total_s", "s" }, { "audio_s", "s" } } };
+const struct kind bench_e2e = { .name = "e2e", .roles = 7, .run = run_e2e,
+                                .figures = { { "heard_s", "s" }, { "answered_s", "s" }, { "first_mp3_s", "s" }, { "last_mp3_s", "s" },
+                                             { "audio_s", "s" } } };
