@@ -19,11 +19,23 @@ static size_t character(const unsigned char *s, size_t n)
     return want;
 }
 
+/* How many bytes at s are ASCII and no NUL, but for the last few: eight at a time. A generator's text is looked at whole each time it grows. */
+static size_t ascii_run(const unsigned char *s, size_t n)
+{
+    const uint64_t low = 0x0101010101010101, high = low << 7;
+    size_t i = 0;
+    for (uint64_t x; i + sizeof x <= n; i += sizeof x) {
+        memcpy(&x, s + i, sizeof x);
+        if ((x | (x - low)) & high) break; /* a byte from 0x80 on, or a NUL, which borrows */
+    }
+    return i;
+}
+
 json_t *m8__text_value(const char *s, size_t n)
 {
     const unsigned char *p = (const unsigned char *)s;
-    size_t i = 0, len;
-    while (i < n && p[i] && (p[i] < 0x80 || character(p + i, n - i))) i += p[i] < 0x80 ? 1 : character(p + i, n - i);
+    size_t i = ascii_run(p, n), len;
+    while (i < n && p[i] && (len = character(p + i, n - i))) i += len > 1 ? len : 1 + ascii_run(p + i + 1, n - i - 1);
     if (i == n) return json_stringn_nocheck(s, n);
     m8_buf clean = {0};
     for (i = 0; i < n; i += len ? len : 1) {

@@ -179,6 +179,22 @@ static void test_text_of_json(void **state)
     clean = m8__text_value("a\0b", 3);
     assert_string_equal(json_string_value(clean), "a\xef\xbf\xbd" "b");
     json_decref(clean);
+    /* one such byte, or a character of two, at any place of a text that is looked at eight bytes at a time */
+    for (size_t n = 2; n < 36; n++) {
+        for (size_t at = 0; at + 1 < n; at++) {
+            static const char *const odd[] = {"\0", "\x80", "\xff", "\xc3\xa9"};
+            for (int k = 0; k < 4; k++) {
+                char text[40], want[48];
+                size_t len = k == 3 ? 2 : 1;
+                memset(text, 'x', sizeof text);
+                memcpy(text + at, odd[k], len);
+                snprintf(want, sizeof want, "%.*s%s%.*s", (int)at, text, k == 3 ? odd[k] : "\xef\xbf\xbd", (int)(n - at - len), text + at + len);
+                clean = m8__text_value(text, n);
+                assert_string_equal(json_string_value(clean), want);
+                json_decref(clean);
+            }
+        }
+    }
 }
 
 int main(void)
