@@ -113,6 +113,7 @@ M8_API const char *m8_http_host(const m8_http_req *r);   /* "localhost:7860" */
 M8_API const char *m8_http_root(m8_http_req *r);
 M8_API bool m8_http_secure(const m8_http_req *r);        /* TLS here, or at a believed proxy */
 M8_API m8_http *m8_http_of(const m8_http_req *r);
+M8_API const void *m8_http_connection(const m8_http_req *r); /* the same for all requests of one connection; to be compared, no more */
 M8_API void m8_http_set_user(m8_http_req *r, void *user);
 M8_API void *m8_http_user(const m8_http_req *r);
 M8_API void *m8_http_alloc(m8_http_req *r, size_t n);    /* zeroed; freed with the request; NULL: no memory */

@@ -171,6 +171,7 @@ const char *m8_http_peer(const m8_http_req *r) { return r->peer; }
 const char *m8_http_host(const m8_http_req *r) { return r->host; }
 bool m8_http_secure(const m8_http_req *r) { return r->secure; }
 m8_http *m8_http_of(const m8_http_req *r) { return r->c->h; }
+const void *m8_http_connection(const m8_http_req *r) { return r->c; }
 void m8_http_set_user(m8_http_req *r, void *user) { r->user = user; }
 void *m8_http_user(const m8_http_req *r) { return r->user; }
 

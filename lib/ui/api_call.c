@@ -133,6 +133,7 @@ static bool join(m8_blocks *app, m8_http_req *r, m8_event *e, json_t **body, str
     int size = q->n_waiting;
     if (q->n_unread) m8__queue_absent(q, m8_now_s());
     if (!full && a->hash) s = m8__session_get(app, a->hash);
+    if (s) m8__session_seen(s, r);
     pthread_mutex_unlock(&app->lock);
     if (full) {
         m8_fail(&err, M8_E_LIMIT, "Queue is full. Max size is %d and size is %d.", q->most_waiting, size);

@@ -11,6 +11,7 @@
 
 enum { UNSENT_MOST = 256 * 1024 };
 #define STUCK_S 0.005
+#define LINGER_S 0.025
 static const char close_stream[] = "data: {\"msg\":\"close_stream\",\"event_id\":null}\n\n";
 static const char SSE[] = "text/event-stream; charset=utf-8";
 
@@ -148,12 +149,20 @@ static void lost_text(m8_buf *out, const char *message, bool unknown)
     if (out->status) m8_buf_clear(out);
 }
 
+/* A session's stream ends as it should. Lock held. */
+static void all_is_said(struct m8__session *s, m8_buf *text)
+{
+    s->said_all_at = m8_now_s();
+    s->lingered = false;
+    m8_buf_str(text, close_stream);
+}
+
 /* All is said, and `text` is the rest of it (it may be empty). The lock is held, and let go of. */
 static void say_all(struct m8__channel *ch, struct m8__reader *reader, m8_buf *text)
 {
     m8_blocks *app = reader->app;
     detach(reader);
-    if (ch->kind == M8__SESSION) m8_buf_str(text, close_stream);
+    if (ch->kind == M8__SESSION) all_is_said(ch->owner, text);
     pthread_mutex_unlock(&app->lock);
     if (text->status) m8_http_abort(reader->r);
     else if (ch->kind == M8__DIRECT) m8_http_reply_buf(reader->r, ch->status ? ch->status : 500, "application/json", text);
@@ -171,6 +180,31 @@ static void say_all(struct m8__channel *ch, struct m8__reader *reader, m8_buf *t
     }
 }
 
+static bool flush_one(m8_blocks *app, struct m8__channel *ch);
+
+static void linger_due(void *user)
+{
+    struct m8__session *s = user;
+    m8_blocks *app = s->app;
+    pthread_mutex_lock(&app->lock);
+    s->linger = NULL;
+    if (s->channel.reader && !s->channel.n_open) {
+        s->lingered = true;
+        flush_one(app, &s->channel); /* it may free s */
+    }
+    pthread_mutex_unlock(&app->lock);
+}
+
+/* The JavaScript client opens a stream when a join is answered and it has none open. So the answer of a join must not come, on a connection of its
+ * own, while the end of the session's stream is still on its way: the client would think that one open, and wait for ever. A session whose requests come
+ * on several connections therefore keeps its stream for a moment when all is said; what joins meanwhile goes on in it. */
+static bool lingers(struct m8__session *s)
+{
+    if (!s->several || s->lingered) return false;
+    if (!s->linger) s->linger = m8_http_timer_new(s->app->http, LINGER_S, 0, linger_due, s);
+    return s->linger != NULL;
+}
+
 /* What is ready goes out. The lock is held, and let go of while writing. Returns true if the reader is too slow for more. */
 static bool flush_one(m8_blocks *app, struct m8__channel *ch)
 {
@@ -186,7 +220,7 @@ static bool flush_one(m8_blocks *app, struct m8__channel *ch)
     m8_buf text = ch->text;
     ch->text = (m8_buf){0};
     if (ch->n_blocked) pthread_cond_broadcast(&q->room);
-    if (!ch->n_open) {
+    if (!ch->n_open && !(ch->kind == M8__SESSION && lingers(ch->owner))) {
         say_all(ch, reader, &text);
         m8_buf_finish(&text);
         return false;
@@ -253,6 +287,7 @@ static void read_on(m8_blocks *app, struct m8__reader *reader, struct m8__channe
     m8_buf text = ch->text;
     ch->text = (m8_buf){0};
     if (ch->n_blocked) pthread_cond_broadcast(&app->queue->room);
+    if (ch->kind == M8__SESSION && !ch->n_open && !lingers(ch->owner)) m8__channel_ready(app->queue, ch); /* all is said */
     pthread_mutex_unlock(&app->lock);
     reader_begin(reader);
     if (text.status) m8_http_abort(reader->r);
@@ -266,17 +301,21 @@ void m8__read_session(m8_blocks *app, m8_http_req *r, const char *hash)
     pthread_mutex_lock(&app->lock);
     struct m8__session *s = m8__session_find(app, hash);
     struct m8__channel *ch = s ? &s->channel : NULL;
+    if (s) m8__session_seen(s, r);
     if (!ch || (!ch->n_open && !ch->text.len)) {
+        /* a stream that was asked for while the last one told all that it was meant for: calls at once do that */
+        bool late = ch && s->said_all_at > 0 && m8_now_s() - s->said_all_at < M8__LATE_S;
         pthread_mutex_unlock(&app->lock);
-        m8__say_lost(&text, "404: Not Found", true);
+        if (late) m8_buf_str(&text, close_stream);
+        else m8__say_lost(&text, "404: Not Found", true);
         reply_text(r, &text);
         return;
     }
-    if (!ch->reader && !ch->n_open) { /* all is said already, as with most quick functions: one answer */
+    if (!ch->reader && !ch->n_open && !s->several) { /* all is said already, as with most quick functions: one answer */
         is_read(app->queue, ch);
         text = ch->text;
         ch->text = (m8_buf){0};
-        m8_buf_str(&text, close_stream);
+        all_is_said(s, &text);
         m8__session_check(s);
         pthread_mutex_unlock(&app->lock);
         reply_text(r, &text);
@@ -377,6 +416,7 @@ static void reader_ended(void *user, bool gone)
         m8__session_check(s);
     } else if (ch && ch->kind == M8__SESSION) {
         m8__cancel_session(s, false);
+        s->said_all_at = 0;
         m8_buf_finish(&ch->text);
         m8_buf text = {0};
         lost_text(&text, "The reader before this one has gone.", true);

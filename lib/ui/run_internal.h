@@ -96,6 +96,8 @@ struct m8__datum {                   /* m8_call_data() */
     _Alignas(16) char data[];
 };
 
+#define M8__LATE_S 5                 /* a stream that is asked for so late ends as if it had been there */
+
 struct m8__session {
     struct m8__session *next;        /* in its bucket */
     struct m8__node lru;             /* the least used first */
@@ -107,6 +109,11 @@ struct m8__session {
     struct m8__value *values;
     struct m8__datum *data;
     double closed_at;                /* the last heartbeat ended then; 0: none did, or there is one */
+    double said_all_at;              /* its stream ended then; 0: never, or it broke off */
+    const void *connection;          /* of its last request; to be compared, no more */
+    bool several;                    /* its requests come on several connections, so perhaps at once */
+    bool lingered;                   /* its stream has stayed open long enough */
+    m8_http_timer *linger;           /* see channel.c */
     int n_values, n_heartbeats;
     bool files_gone, unloading;
     char hash[];
@@ -272,6 +279,7 @@ void m8__readers_stop(m8_blocks *app);                                /* loop: t
 
 /* session.c: lock held, but where told */
 struct m8__session *m8__session_find(m8_blocks *app, const char *hash);
+void m8__session_seen(struct m8__session *s, const m8_http_req *r); /* a request of it; lock held */
 struct m8__session *m8__session_get(m8_blocks *app, const char *hash); /* made if it is not there; NULL: no memory, or all are at work. Loop */
 void m8__session_check(struct m8__session *s);                        /* loop: free it if nothing is left to remember */
 json_t *m8__session_value(struct m8__session *s, const m8_block *b);   /* new reference; s may be NULL */

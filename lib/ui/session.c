@@ -12,6 +12,7 @@ struct m8__sessions {
     uint64_t seed; /* so that nobody can choose hashes of one bucket */
     int n;
     bool times_out; /* some State has a time to live */
+    bool late;      /* some session is kept for M8__LATE_S only */
     double swept;
 };
 
@@ -51,6 +52,7 @@ static void forget(struct m8__session *s, bool last)
     if (*at) *at = s->next;
     m8__list_del(&s->lru);
     m8__list_del(&s->closed);
+    if (!last) m8_http_timer_free(s->linger);
     all->n--;
     m8__channel_finish(app->queue, &s->channel);
     for (int i = 0; i < s->n_values; i++) json_decref(s->values[i].value);
@@ -85,7 +87,15 @@ static bool at_work(const struct m8__session *s)
 void m8__session_check(struct m8__session *s)
 {
     if (at_work(s) || s->channel.text.len || s->n_values || s->data || s->closed_at > 0) return;
-    forget(s, false);
+    if (s->said_all_at > 0 && m8_now_s() - s->said_all_at < M8__LATE_S) s->app->sessions->late = true; /* one may still ask for its stream */
+    else forget(s, false);
+}
+
+void m8__session_seen(struct m8__session *s, const m8_http_req *r)
+{
+    const void *now = m8_http_connection(r);
+    if (s->connection && s->connection != now) s->several = true;
+    s->connection = now;
 }
 
 struct m8__session *m8__session_find(m8_blocks *app, const char *hash)
@@ -222,12 +232,12 @@ void m8__sessions_tick(m8_blocks *app, double now)
             n = s->closed.next ? s->closed.next : &all->closed;
         }
     }
-    if (all->times_out && now - all->swept >= 1) {
+    if ((all->times_out || all->late) && now - all->swept >= 1) {
         all->swept = now;
+        all->late = false;
         for (struct m8__node *n = all->lru.next; n != &all->lru;) {
             struct m8__session *s = M8__OF(struct m8__session, lru, n);
             n = n->next;
-            if (!s->n_values) continue;
             expire_values(s, now);
             if (!s->n_values) m8__session_check(s);
         }
