@@ -35,7 +35,7 @@ const typed = h("input", { class: "b-typed", id: "ball-typed", maxlength: "500",
 const send = h("button", { type: "submit", class: "b-send" }, icon("send"));
 const form = h("form", { class: "b-form" }, typed, send);
 const float = h("div", { class: "b-float" }, ball);
-const stage = h("section", { class: "b-stage", "aria-labelledby": "ball" }, h("div", { class: "b-space" }, h("div", { class: "b-shadow" }), float), h("div", { class: "b-line" }, heard, status), caption,
+const stage = h("section", { class: "b-stage", "aria-labelledby": "ball" }, h("div", { class: "b-space" }, h("div", { class: "b-shadow" }), float), h("div", { class: "b-line" }, heard, caption, status),
     models, problem, form, free);
 const list = h("ol", { class: "b-list" });
 const forget = h("button", { type: "button", class: "text-button" });

@@ -154,7 +154,8 @@ export class Look {
 
     draw(now) {
         this.frame = 0;
-        if (now - (this.last ?? 0) < 28) return this.wake(); /* 30 times a second will do here too */
+        const still = this.stage.dataset.state === "thinking" && this.shown > 0.95;
+        if (now - (this.last ?? 0) < (still ? 100 : 28)) return this.wake(); /* 30 times a second will do here too */
         const dt = Math.min(0.1, (now - (this.last ?? now)) / 1000), state = this.stage.dataset.state;
         this.last = now;
         this.level += (this.heard - this.level) * (this.heard > this.level ? 0.6 : 0.17);
