@@ -2,6 +2,8 @@
  *
  * The answer's text comes with its first sound and is held until that can be heard. The sound is played by the app's own "Spoken Answer",
  * so that both show the same. After stop() nothing more is told. */
+let lead = 0.06; /* s of sound in reserve before the voice begins; where it has stuttered, the next one waits a little longer */
+
 export class Turn {
     /* what: { file } or { text }; on: { heard(text), waiting(rank), note(text), shown(turn), level(0..1), blocked(), failed(error), done(turn) } */
     constructor(app, what, endedAt, on) {
@@ -63,6 +65,7 @@ export class Turn {
         this.parts.speech.set({ value: sound });
         const player = this.player = this.parts.speech.player;
         if (!player) return;
+        player.lead = lead;
         player.on("ended", this.over);
         player.on("error", this.over);
         if (!player.stats) return this.show(); /* a whole file: the browser plays it */
@@ -75,6 +78,7 @@ export class Turn {
             this.meter();
         });
         player.on("complete", () => {
+            if (player.stats.gaps) lead = Math.min(0.4, lead * 2);
             if (!player.total) this.over();
             this.bytes = player.frames.data.slice(0, player.frames.length);
             this.on.complete(this);

@@ -1,7 +1,8 @@
 #!/bin/sh
-# run.sh [NAME...]: the page's tests (units, page, variants, zoo; all when none is named). Prints "ok page/NAME", "not ok page/NAME: why", "skip page/NAME: why".
+# run.sh [NAME...]: the page's tests (units, page, variants, zoo, and the ball's: ball_units, ball; all when none is named). Prints "ok page/NAME", "not ok page/NAME: why", "skip page/NAME: why".
 #   LAB_COMMAND  the server (build/examples/lab, or lab in that folder); --port N and a variant's options are added
 #   ORACLE=1     Gradio itself behind proxy.mjs instead          PAGE_PORTS  first of eight ports that are free (18340)
+#   MAGIC8       the program whose ball is tried (build/app/magic8); it needs the default models
 #   ONLY         one test          SHOTS  a folder to keep pictures in
 set -u
 here=$(cd -P -- "$(dirname -- "$0")" && pwd)
@@ -9,7 +10,7 @@ root=$(cd -P -- "$here/../.." && pwd)
 oracle=${ORACLE-}
 CACHE=$(sh "$root/tests/clients/setup.sh" ${oracle:+oracle}) || { echo 'not ok page/setup: what the tests need cannot be had'; exit 0; }
 export CACHE
-[ $# -gt 0 ] || set -- units page variants zoo
+[ $# -gt 0 ] || set -- units page variants zoo ball_units ball
 port=${PAGE_PORTS:-18340}
 logs=$(mktemp -d)
 lab=$root/build/examples/lab
@@ -58,8 +59,15 @@ case " $* " in *' page '* | *' variants '* | *' zoo '*)
         answers "$address" || { tail -n 5 "$logs"/[A-Z]* >&2; echo "not ok page/start: the server does not answer"; exit 0; }
     done ;;
 esac
+case " $* " in *' ball '*)
+    BALL=http://127.0.0.1:$((port + 10))
+    run ball "${MAGIC8:-$root/build/app/magic8}" serve --port $((port + 10))
+    answers "$BALL" || { tail -n 5 "$logs/ball" >&2; echo 'not ok ball/start: magic8 serve does not answer'; } ;;
+esac
 for script; do
     case $script in
+    ball) PLAYWRIGHT=$CACHE/node node "$here/ball.mjs" "$BALL" ${ONLY:+--only "$ONLY"} ${SHOTS:+--shots "$SHOTS"} ;;
+    ball_units) node "$here/ball_units.mjs" ;;
     units) node "$here/units.mjs" "$root/tests/data/gradio" ;;
     *) node "$here/$script.mjs" ${ONLY:+--only "$ONLY"} ${SHOTS:+--shots "$SHOTS"} ;;
     esac | grep -v '^#'
