@@ -15,7 +15,7 @@ MAY = {
     "lib/http": (r"base|http", r"openssl/.*|arpa/inet\.h|netinet/\w+\.h"),
     "lib/hub": (r"base|hub", r"jansson\.h|curl/.*|openssl/.*|zip\.h"),
     "lib/ui": (r"base|audio|http|ui", r"jansson\.h|openssl/.*|arpa/inet\.h"),
-    "app": (r".*", r"jansson\.h"),
+    "app": (r".*", r"jansson\.h|arpa/inet\.h|netinet/\w+\.h"),
     "examples": (r".*", r"$^"),
     "examples/lab": (r".*", r"zlib\.h"),
 }
