@@ -57,6 +57,8 @@ int cmd_docs(const struct options *o)
         const char *name;
         void (*print)(void);
     } kinds[] = { { "man", docs_man }, { "bash", docs_bash }, { "zsh", docs_zsh }, { "fish", docs_fish } };
+    static char whole[1 << 18];
+    setvbuf(stdout, whole, _IOFBF, sizeof whole); /* written at once, so that a failure has its reason */
     for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++) {
         if (strcmp(kinds[i].name, o->args[0])) continue;
         kinds[i].print();
