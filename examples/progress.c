@@ -2,7 +2,7 @@
 #include <m8/ui.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <unistd.h>
+#include <threads.h>
 
 static m8_status count(m8_call *c, m8_error *err)
 {
@@ -10,7 +10,7 @@ static m8_status count(m8_call *c, m8_error *err)
     m8_status st = M8_OK;
     for (int i = 1; i <= n && !st; i++) {
         m8_progress_steps(c, i, n, "sheep", "Counting");
-        usleep(300000);
+        thrd_sleep(&(struct timespec){ .tv_nsec = 300000000 }, NULL);
         st = m8_out_printf(c, 0, "%d sheep", i);
         if (!st) st = m8_yield(c); /* the visitor sees it; not M8_OK: he has left, or pressed Stop */
     }

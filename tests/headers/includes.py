@@ -21,7 +21,7 @@ MAY = {
 }
 SYSTEM = (
     r"(assert|ctype|errno|fcntl|fenv|float|inttypes|limits|locale|malloc|math|poll|pthread|sched|setjmp|signal|stdalign|stdarg|stdatomic|"
-    r"stdbool|stddef|stdint|stdio|stdlib|stdnoreturn|string|strings|time|unistd|dirent|getopt|glob|spawn|ftw|wchar|wctype|"
+    r"stdbool|stddef|stdint|stdio|stdlib|stdnoreturn|string|strings|threads|time|unistd|dirent|getopt|glob|spawn|ftw|wchar|wctype|"
     r"cpuid|immintrin|x86intrin|arm_neon|asm/\w+|linux/\w+|sys/\w+|sanitizer/\w+)\.h")
 INCLUDE = re.compile(r'^\s*#\s*include\s+([<"])([^>"]+)[>"]', re.M)
 
