@@ -18,7 +18,7 @@
 #define PREFIX "magic8-"
 #define LOCK_NAME ".lock"
 
-enum { DIGITS = 16, NEW_S = 60 };
+enum { DIGITS = 16, NEW_S = 60, TRIES = 8 };
 
 /* Remove what lies in path, `depth` folders deep, and path itself. Links are not followed. */
 static void remove_tree(const char *path, int depth)
@@ -80,28 +80,42 @@ static m8_status find_base(const char *cache_dir, char *out, m8_error *err)
     return st;
 }
 
-m8_status m8__folder_open(struct m8__folder *f, const char *cache_dir, m8_error *err)
+/* Make the folder and lock it. M8_E_BUSY: somebody who cleans up took it for an abandoned one, before it was locked. */
+static m8_status make(struct m8__folder *f, const char *base, m8_error *err)
 {
-    *f = (struct m8__folder){ .lock = -1 };
-    char base[PATH_MAX], digits[DIGITS + 1];
-    m8_status st = find_base(cache_dir, base, err);
-    if (st) return m8_wrap(err, st, "the folder for uploads");
-    clean(base);
+    char digits[DIGITS + 1];
     if (!m8__random_hex(digits, DIGITS)) return m8_fail_errno(err, M8_E_IO, "random numbers");
     f->path = m8_sprintf("%s/" PREFIX "%s", strcmp(base, "/") ? base : "", digits);
     char *lock = f->path ? m8_join_path(f->path, LOCK_NAME) : NULL;
+    m8_status st = M8_OK;
     if (!lock) st = m8_fail(err, M8_E_NOMEM, "the folder for uploads: out of memory");
     else if (m8_sys_get()->mkdir(f->path, 0700)) st = m8_fail_errno(err, M8_E_IO, "%s", f->path);
     if (st) {
         m8_free(f->path);
         f->path = NULL;
     } else {
+        struct stat held, there;
         f->lock = m8_sys_get()->open(lock, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-        if (f->lock < 0 || flock(f->lock, LOCK_EX | LOCK_NB)) st = m8_fail_errno(err, M8_E_IO, "%s", lock);
+        bool locked = f->lock >= 0 && !flock(f->lock, LOCK_EX | LOCK_NB);
+        bool taken = f->lock >= 0 && !locked && errno == EWOULDBLOCK;
+        if (!locked && !taken) st = m8_fail_errno(err, M8_E_IO, "%s", lock);
+        else if (taken || fstat(f->lock, &held) || lstat(lock, &there) || held.st_ino != there.st_ino) st = M8_E_BUSY;
     }
     m8_free(lock);
     if (st) m8__folder_close(f);
     return st;
+}
+
+m8_status m8__folder_open(struct m8__folder *f, const char *cache_dir, m8_error *err)
+{
+    *f = (struct m8__folder){ .lock = -1 };
+    char base[PATH_MAX];
+    m8_status st = find_base(cache_dir, base, err);
+    if (st) return m8_wrap(err, st, "the folder for uploads");
+    clean(base);
+    st = M8_E_BUSY;
+    for (int i = 0; i < TRIES && st == M8_E_BUSY; i++) st = make(f, base, err);
+    return st ? m8_fail(err, st, "the folder for uploads could not be locked") : M8_OK;
 }
 
 void m8__folder_close(struct m8__folder *f)
