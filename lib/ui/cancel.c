@@ -17,6 +17,7 @@ static void tell_end(m8_call *c, bool tell)
 {
     if (tell && !c->mute && c->channel) {
         m8__say_cancelled(&c->channel->text, c);
+        c->channel->hurries = true;
         m8__channel_put(c->app->queue, c->channel, NULL, 0);
     }
     m8__run_told(c);

@@ -11,7 +11,7 @@
 
 enum { UNSENT_MOST = 256 * 1024 };
 #define STUCK_S 0.005
-#define LINGER_S 0.025
+#define LINGER_S 0.15 /* longer than a busy page takes from one answer to its next question */
 static const char close_stream[] = "data: {\"msg\":\"close_stream\",\"event_id\":null}\n\n";
 static const char SSE[] = "text/event-stream; charset=utf-8";
 
@@ -154,6 +154,7 @@ static void all_is_said(struct m8__session *s, m8_buf *text)
 {
     s->said_all_at = m8_now_s();
     s->lingered = false;
+    s->channel.n_joined = 0;
     m8_buf_str(text, close_stream);
 }
 
@@ -197,10 +198,12 @@ static void linger_due(void *user)
 
 /* The JavaScript client opens a stream when a join is answered and it has none open. So the answer of a join must not come, on a connection of its
  * own, while the end of the session's stream is still on its way: the client would think that one open, and wait for ever. A session whose requests come
- * on several connections therefore keeps its stream for a moment when all is said; what joins meanwhile goes on in it. */
+ * on several connections therefore keeps its stream for a moment when all is said; what joins meanwhile goes on in it.
+ * Not so if the stream carried one event of a client that is no fetch(): the Python client asks one thing after another, each some time after it has
+ * heard of the end of the one before, and it is the later end that its next question would meet. And not behind a cancel, for then clients close it. */
 static bool lingers(struct m8__session *s)
 {
-    if (!s->several || s->lingered) return false;
+    if (!s->several || s->lingered || s->channel.hurries || (!s->fetches && s->channel.n_joined < 2)) return false;
     if (!s->linger) s->linger = m8_http_timer_new(s->app->http, LINGER_S, 0, linger_due, s);
     return s->linger != NULL;
 }
@@ -311,7 +314,7 @@ void m8__read_session(m8_blocks *app, m8_http_req *r, const char *hash)
         reply_text(r, &text);
         return;
     }
-    if (!ch->reader && !ch->n_open && !s->several) { /* all is said already, as with most quick functions: one answer */
+    if (!ch->reader && !ch->n_open && !(s->several && (s->fetches || ch->n_joined > 1))) { /* all is said already, as with most quick functions: one answer */
         is_read(app->queue, ch);
         text = ch->text;
         ch->text = (m8_buf){0};
@@ -417,6 +420,7 @@ static void reader_ended(void *user, bool gone)
     } else if (ch && ch->kind == M8__SESSION) {
         m8__cancel_session(s, false);
         s->said_all_at = 0;
+        ch->n_joined = 0;
         m8_buf_finish(&ch->text);
         m8_buf text = {0};
         lost_text(&text, "The reader before this one has gone.", true);

@@ -186,6 +186,8 @@ m8_status m8__enqueue(m8_call *c, m8_error *err)
     if (c->session) m8__list_add(&c->session->runs, &c->in_session);
     if (c->channel) {
         c->channel->n_open++;
+        c->channel->n_joined++;
+        c->channel->hurries = false;
         if (c->channel->kind == M8__SESSION) {
             m8__say_estimation(&c->channel->text, c, g->n_waiting - 1, g->n_waiting, m8__rank_eta(c));
             m8__channel_put(q, c->channel, NULL, 0);

@@ -64,6 +64,8 @@ struct m8__channel {
     double since;                    /* of unread */
     uint8_t kind;
     bool ready, stuck;               /* in queue->ready; its reader is slow */
+    bool hurries;                    /* its last end was a cancel: clients then close the stream themselves */
+    int n_joined;                    /* runs since the stream was last closed */
     int n_open;                      /* runs that have not told their end */
     int n_blocked;                   /* handlers that wait for room */
     int status;                      /* M8__DIRECT: of the reply; 0: none yet */
@@ -112,6 +114,7 @@ struct m8__session {
     double said_all_at;              /* its stream ended then; 0: never, or it broke off */
     const void *connection;          /* of its last request; to be compared, no more */
     bool several;                    /* its requests come on several connections, so perhaps at once */
+    bool fetches;                    /* its client works by fetch() */
     bool lingered;                   /* its stream has stayed open long enough */
     m8_http_timer *linger;           /* see channel.c */
     int n_values, n_heartbeats;

@@ -96,6 +96,7 @@ void m8__session_seen(struct m8__session *s, const m8_http_req *r)
     const void *now = m8_http_connection(r);
     if (s->connection && s->connection != now) s->several = true;
     s->connection = now;
+    s->fetches = m8_http_header(r, "sec-fetch-mode") != NULL; /* pages and Node's programs send it, others do not */
 }
 
 struct m8__session *m8__session_find(m8_blocks *app, const char *hash)

@@ -432,6 +432,28 @@ static void test_second_reader(void **state)
     sse_close(second);
 }
 
+/* A client that asks several things keeps its stream for a moment: one more is told in it. */
+static void test_stream_lingers(void **state)
+{
+    assert_int_equal(join(&site, ECHO, "lingers", json_pack("[s]", "a"), NULL), 200);
+    assert_int_equal(join(&site, ECHO, "lingers", json_pack("[s]", "b"), NULL), 200);
+    wait_for_quiet();
+    struct sse *e = data(&site, "lingers");
+    json_t *one;
+    int done = 0;
+    double last = 0;
+    while ((one = sse_next(e, 20))) {
+        bool completed = !strcmp(str(one, "msg"), "process_completed");
+        done += completed;
+        if (completed) last = m8_now_s();
+        if (completed && done == 2) assert_int_equal(join(&site, ECHO, "lingers", json_pack("[s]", "c"), NULL), 200);
+        json_decref(one);
+    }
+    assert_int_equal(done, 3);
+    assert_true(m8_now_s() - last > 0.1);
+    sse_close(e);
+}
+
 /* As if so much time had passed. */
 static void age(const char *hash, double s)
 {
@@ -610,7 +632,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_limits), cmocka_unit_test(test_full), cmocka_unit_test(test_mix), cmocka_unit_test(test_cancel_at_any_moment),
         cmocka_unit_test(test_reader_goes), cmocka_unit_test(test_requests_that_go), cmocka_unit_test(test_backpressure),
-        cmocka_unit_test(test_second_reader), cmocka_unit_test(test_absent), cmocka_unit_test(test_heartbeat),
+        cmocka_unit_test(test_second_reader), cmocka_unit_test(test_stream_lingers), cmocka_unit_test(test_absent), cmocka_unit_test(test_heartbeat),
         cmocka_unit_test(test_streamed_input), cmocka_unit_test(test_lease), cmocka_unit_test(test_validator), cmocka_unit_test(test_request),
         cmocka_unit_test(test_stop),
     };
