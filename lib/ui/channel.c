@@ -189,7 +189,9 @@ static void linger_due(void *user)
     m8_blocks *app = s->app;
     pthread_mutex_lock(&app->lock);
     s->linger = NULL;
-    if (s->channel.reader && !s->channel.n_open) {
+    double left = s->quiet_at + LINGER_S - m8_now_s();
+    if (s->channel.reader && !s->channel.n_open && left > 0.001) s->linger = m8_http_timer_new(app->http, left, 0, linger_due, s); /* one more came */
+    if (s->channel.reader && !s->channel.n_open && !s->linger) {
         s->lingered = true;
         flush_one(app, &s->channel); /* it may free s */
     }
@@ -203,7 +205,9 @@ static void linger_due(void *user)
  * heard of the end of the one before, and it is the later end that its next question would meet. And not behind a cancel, for then clients close it. */
 static bool lingers(struct m8__session *s)
 {
-    if (!s->several || s->lingered || s->channel.hurries || (!s->fetches && s->channel.n_joined < 2)) return false;
+    bool asked = s->channel.n_joined > 1 || (s->several && s->fetches);
+    if (!asked || s->lingered || s->channel.hurries) return false;
+    s->quiet_at = m8_now_s();
     if (!s->linger) s->linger = m8_http_timer_new(s->app->http, LINGER_S, 0, linger_due, s);
     return s->linger != NULL;
 }
@@ -314,7 +318,7 @@ void m8__read_session(m8_blocks *app, m8_http_req *r, const char *hash)
         reply_text(r, &text);
         return;
     }
-    if (!ch->reader && !ch->n_open && !(s->several && (s->fetches || ch->n_joined > 1))) { /* all is said already, as with most quick functions: one answer */
+    if (!ch->reader && !ch->n_open && ch->n_joined < 2 && !(s->several && s->fetches)) { /* all is said already, as with most quick functions: one answer */
         is_read(app->queue, ch);
         text = ch->text;
         ch->text = (m8_buf){0};

@@ -115,6 +115,7 @@ struct m8__session {
     const void *connection;          /* of its last request; to be compared, no more */
     bool several;                    /* its requests come on several connections, so perhaps at once */
     bool fetches;                    /* its client works by fetch() */
+    double quiet_at;                 /* all was said then */
     bool lingered;                   /* its stream has stayed open long enough */
     m8_http_timer *linger;           /* see channel.c */
     int n_values, n_heartbeats;
