@@ -177,6 +177,30 @@ test('many at once in one session', async () => {
     [...Array(40).keys()].map(String),
   );
 });
+// The client opens its stream behind the first answer, and loses what it joins while that stream is being closed: a server that
+// closes it at once loses every second of these.
+test('bursts of calls', async () => {
+  for (let k = 0; k < 15; k++) {
+    const app = await connect();
+    const got = await Promise.all([...Array(6).keys()].map((i) => app.predict('/echo', [`${k}-${i}`])));
+    same(
+      got.map((r) => r.data[0]),
+      [...Array(6).keys()].map((i) => `${k}-${i}`),
+    );
+  }
+});
+// The same where a call follows a burst after the time that a server may leave a stream open: the answer of the join must not come
+// before the end of the stream that it crosses.
+test('calls behind a burst', async () => {
+  const app = await connect();
+  const echo = (text) => Promise.race([app.predict('/echo', [text]), sleep(5000)]);
+  for (let k = 0; k < 120; k++) {
+    need((await Promise.all([echo('a'), echo('b')])).every(Boolean), `a call of burst ${k} is lost`);
+    const after = (k * 0.7) % 35;
+    for (const until = performance.now() + after; performance.now() < until; ) await sleep(0);
+    need(await echo('c'), `a call ${after.toFixed(1)} ms behind a burst is lost`);
+  }
+});
 test('two generators at once', async () => {
   const app = await connect();
   const [a, b] = await Promise.all([run(app, '/count', [3]), run(app, '/stepper', [3])]);

@@ -526,6 +526,35 @@ def stream_goes_on():
          [f"completed {done}, messages {short([m['msg'] for m in messages], 300)}"])
 
 
+def crossing():
+    """A client opens a new stream when it gets the answer to a join, unless it thinks that one is open. So the answer to a join that
+    crosses the end of a stream must come clearly behind that end (3 ms), else the client waits for ever in a stream that is over."""
+    wrong = []
+    for step in range(60):
+        session = Session(LAB)
+        with Conn(LAB) as joins:
+            ask_join = lambda text: joins.request(
+                "POST", "/gradio_api/queue/join?", [("Content-Type", "application/json")],
+                json.dumps({"data": [text], "fn_index": 0, "session_hash": session.hash}).encode())
+            ask_join("a")
+            joins.reply()
+            session.open()
+            session.until("process_completed")
+            ended, seen = [], []
+            reader = threading.Thread(target=lambda: (seen.extend(session.rest()), ended.append(time.perf_counter())))
+            reader.start()
+            time.sleep(0.020 + step * 0.0002)
+            ask_join("b")
+            answered = joins.reply() and time.perf_counter()
+            reader.join()
+            if not any(m["msg"] == "process_completed" for m in seen) and answered - ended[0] < 0.003:
+                wrong.append((answered - ended[0]) * 1000)
+            else:
+                session.rest()
+    tell("a join that crosses the end of the stream", [] if not wrong else [
+        f"{len(wrong)} of 60 answers came less than 3 ms behind the end of the stream that they crossed: {min(wrong):.1f} ms"])
+
+
 def late_reader():
     session = Session(LAB)
     session.join(0, ["late"])
@@ -545,7 +574,7 @@ jobs += [("queue-file_echo-file", queue, "queue-file_echo-file", LAB, uploaded_n
          ("auth", plain, "auth", AUTH), ("cancel", cancel), ("queue-three-waiting", three_waiting),
          ("queue-full", queue_full), ("stream-input", microphone), ("stream", playlist), ("stream/growing", growing),
          ("upload", upload_and_file), ("upload-progress", upload_progress), ("openapi", openapi), ("root", root_url),
-         ("heartbeat", heartbeat), ("two events", stream_goes_on), ("messages wait", late_reader)]
+         ("heartbeat", heartbeat), ("two events", stream_goes_on), ("a join that crosses", crossing), ("messages wait", late_reader)]
 for name, function, *args in jobs:
     if not sys.argv[1:] or any(
             a.removeprefix("wire/").split("/")[0] in name or name.split("/")[0] in a for a in sys.argv[1:]):
