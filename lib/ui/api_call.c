@@ -224,6 +224,50 @@ static void reply_id(m8_http_req *r, const char *id)
     m8_http_reply(r, 200, "application/json", text, (size_t)n);
 }
 
+/* The answer of a join must not overtake, on a connection of its own, the end of the session's stream (channel.c tells why): one that comes right
+ * behind that end waits a little. */
+#define OVERTAKES_S 0.01
+
+struct late {
+    m8_http_req *r;
+    m8_http_timer *timer;
+    char id[33];
+};
+
+static void late_due(void *user)
+{
+    struct late *l = user;
+    l->timer = NULL;
+    reply_id(l->r, l->id);
+}
+
+static void late_gone(void *user, bool gone)
+{
+    struct late *l = user;
+    m8_http_timer_free(l->timer);
+}
+
+static bool may_overtake(m8_blocks *app, m8_http_req *r, const char *hash)
+{
+    pthread_mutex_lock(&app->lock);
+    struct m8__session *s = m8__session_find(app, hash);
+    bool late = s && s->said_all_at > 0 && s->said_all_on != m8_http_connection(r) && m8_now_s() - s->said_all_at < OVERTAKES_S;
+    pthread_mutex_unlock(&app->lock);
+    return late;
+}
+
+static void reply_late(m8_http_req *r, const char *id)
+{
+    struct late *l = m8_http_alloc(r, sizeof *l);
+    if (l) {
+        l->r = r;
+        snprintf(l->id, sizeof l->id, "%s", id);
+        l->timer = m8_http_timer_new(m8_http_of(r), OVERTAKES_S, 0, late_due, l);
+    }
+    if (l && l->timer) m8_http_on_end(r, late_gone, l);
+    else reply_id(r, id);
+}
+
 /* ---- routes --------------------------------------------------------------------------------------------------------------------- */
 
 void m8__route_join(m8_http_req *r, void *user)
@@ -237,7 +281,12 @@ void m8__route_join(m8_http_req *r, void *user)
         if (!a.hash) m8_http_refuse(r, 400, "Session hash not found.");
         else if (a.fn < 0) m8_http_refuse(r, 400, "No function index provided.");
         else if (!e) m8_http_refuse(r, 404, "There is no function with this index.");
-        else if (join(app, r, e, &body, &a, M8__SESSION, id)) reply_id(r, id);
+        else {
+            bool late = may_overtake(app, r, a.hash);
+            if (!join(app, r, e, &body, &a, M8__SESSION, id)) {}
+            else if (late) reply_late(r, id);
+            else reply_id(r, id);
+        }
     }
     json_decref(body);
 }

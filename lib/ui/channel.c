@@ -150,9 +150,10 @@ static void lost_text(m8_buf *out, const char *message, bool unknown)
 }
 
 /* A session's stream ends as it should. Lock held. */
-static void all_is_said(struct m8__session *s, m8_buf *text)
+static void all_is_said(struct m8__session *s, const m8_http_req *r, m8_buf *text)
 {
     s->said_all_at = m8_now_s();
+    s->said_all_on = m8_http_connection(r);
     s->lingered = false;
     s->channel.n_joined = 0;
     m8_buf_str(text, close_stream);
@@ -163,7 +164,7 @@ static void say_all(struct m8__channel *ch, struct m8__reader *reader, m8_buf *t
 {
     m8_blocks *app = reader->app;
     detach(reader);
-    if (ch->kind == M8__SESSION) all_is_said(ch->owner, text);
+    if (ch->kind == M8__SESSION) all_is_said(ch->owner, reader->r, text);
     pthread_mutex_unlock(&app->lock);
     if (text->status) m8_http_abort(reader->r);
     else if (ch->kind == M8__DIRECT) m8_http_reply_buf(reader->r, ch->status ? ch->status : 500, "application/json", text);
@@ -322,7 +323,7 @@ void m8__read_session(m8_blocks *app, m8_http_req *r, const char *hash)
         is_read(app->queue, ch);
         text = ch->text;
         ch->text = (m8_buf){0};
-        all_is_said(s, &text);
+        all_is_said(s, r, &text);
         m8__session_check(s);
         pthread_mutex_unlock(&app->lock);
         reply_text(r, &text);

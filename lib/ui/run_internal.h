@@ -112,6 +112,7 @@ struct m8__session {
     struct m8__datum *data;
     double closed_at;                /* the last heartbeat ended then; 0: none did, or there is one */
     double said_all_at;              /* its stream ended then; 0: never, or it broke off */
+    const void *said_all_on;         /* on this connection; to be compared, no more */
     const void *connection;          /* of its last request; to be compared, no more */
     bool several;                    /* its requests come on several connections, so perhaps at once */
     bool fetches;                    /* its client works by fetch() */
