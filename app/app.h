@@ -19,4 +19,7 @@ void cleanup_forget(const char *path); /* it is finished: keep it */
 void signals_catch(void);
 bool signals_stopped(void);
 
+/* Resident memory of a process, in bytes; 0: it cannot be read. */
+double process_rss(int pid);
+
 #endif

@@ -1,5 +1,6 @@
 /* magic8 bench serve: the server and its queue under load, as bench/peers/serve.py loads Gradio. The load runs on the same processor as the
  * server; what the server itself takes is told by its processor time. Each run has a server started afresh. */
+#include "app.h"
 #include "bench.h"
 #include "bench_client.h"
 #include "bench_load.h"
@@ -102,7 +103,7 @@ static m8_status measure_streams(struct serve *s, double *v, m8_error *err)
     struct rlimit files;
     if (!getrlimit(RLIMIT_NOFILE, &files) && files.rlim_cur < STREAMS + 256)
         return m8_fail(err, M8_E_LIMIT, "%d streams need more open files than %llu", STREAMS, (unsigned long long)files.rlim_cur);
-    double idle = server_rss(&s->server);
+    double idle = process_rss(s->server.pid);
     int n = 0;
     m8_status st = M8_OK;
     while (n < STREAMS && !st) {
@@ -112,12 +113,12 @@ static m8_status measure_streams(struct serve *s, double *v, m8_error *err)
     pause_s(1);
     struct times t = {0};
     v[IDLE] = idle / (1 << 20);
-    v[STREAM_BYTES] = (server_rss(&s->server) - idle) / STREAMS;
+    v[STREAM_BYTES] = (process_rss(s->server.pid) - idle) / STREAMS;
     if (!st) st = measure_config(s, 3, &t, err);
     v[CONFIG_P95] = 1000 * times_part(&t, 0.95);
     for (int i = 0; i < n; i++) client_close(&held[i]);
     pause_s(3);
-    v[STREAM_LEFT] = (server_rss(&s->server) - idle) / STREAMS;
+    v[STREAM_LEFT] = (process_rss(s->server.pid) - idle) / STREAMS;
     times_finish(&t);
     return st;
 }

@@ -104,18 +104,6 @@ double server_cpu_s(const struct server *s)
     return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
 }
 
-double server_rss(const struct server *s)
-{
-    char path[40];
-    long pages = 0;
-    snprintf(path, sizeof path, "/proc/%d/statm", s->pid);
-    FILE *f = fopen(path, "re");
-    if (!f) return 0;
-    if (fscanf(f, "%*d %ld", &pages) != 1) pages = 0;
-    fclose(f);
-    return (double)pages * (double)sysconf(_SC_PAGESIZE);
-}
-
 m8_status server_endpoints(const struct server *s, struct endpoint *list, m8_error *err)
 {
     struct client c = { .fd = -1, .port = s->port };

@@ -13,7 +13,6 @@ struct server {
 m8_status server_start(struct server *s, const char *const *args, const char *path, double patience_s, double *took_s, m8_error *err);
 void server_stop(struct server *s);
 double server_cpu_s(const struct server *s);  /* all its threads, those that have ended too; not its children */
-double server_rss(const struct server *s);    /* bytes resident */
 
 struct endpoint {
     const char *api_name;

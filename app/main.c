@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 int fail(const m8_error *err)
 {
@@ -39,6 +40,18 @@ static int flush_output(int code)
     if (code || errno == EPIPE) return code ? code : 1; /* one line says why, and it has been said */
     fprintf(stderr, "magic8: writing standard output: %s\n", errno ? strerror(errno) : "failed");
     return 1;
+}
+
+double process_rss(int pid)
+{
+    char path[40];
+    long pages = 0;
+    snprintf(path, sizeof path, "/proc/%d/statm", pid);
+    FILE *f = fopen(path, "re");
+    if (!f) return 0;
+    if (fscanf(f, "%*d %ld", &pages) != 1) pages = 0;
+    fclose(f);
+    return (double)pages * (double)sysconf(_SC_PAGESIZE);
 }
 
 int main(int argc, char **argv)

@@ -1,6 +1,7 @@
 /* /health means "a token can be made": one is made, on a thread of its own, at most once a second; whoever asks meanwhile gets the same
  * answer. /metrics is in Prometheus' text format. */
 #include "routes.h"
+#include "app.h"
 #include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -45,7 +46,6 @@ static void reply_health(struct routes *r, m8_http_req *req)
     const char *text = ready && !r->status && r->checked_s ? "ok" : loading ? "loading" : "failing";
     json_t *j = json_pack("{s:s, s:o}", "status", text, "models", models);
     char *body = j ? json_dumps(j, JSON_COMPACT) : NULL;
-    m8_http_set(req, "Cache-Control", "no-store");
     if (body) m8_http_reply(req, strcmp(text, "ok") ? 503 : 200, "application/json", body, strlen(body));
     else m8_http_refuse(req, 500, "out of memory");
     free(body);
@@ -73,10 +73,16 @@ static void *check(void *user)
     return NULL;
 }
 
+struct asking {
+    struct routes *r;
+    m8_http_req *req;
+};
+
 static void gone(void *user, bool unused)
 {
-    m8_http_req **slot = user;
-    *slot = NULL;
+    struct asking *a = user;
+    for (int i = 0; i < a->r->n_asking; i++) /* by name: its place may be another's by now */
+        if (a->r->asking[i] == a->req) a->r->asking[i] = NULL;
 }
 
 static void health(m8_http_req *req, void *user)
@@ -94,7 +100,13 @@ static void health(m8_http_req *req, void *user)
             return;
         }
     }
-    m8_http_on_end(req, gone, &r->asking[r->n_asking]);
+    struct asking *a = m8_http_alloc(req, sizeof *a);
+    if (!a) {
+        m8_http_refuse(req, 503, "out of memory");
+        return;
+    }
+    *a = (struct asking){ r, req };
+    m8_http_on_end(req, gone, a);
     r->asking[r->n_asking++] = req;
 }
 
@@ -109,16 +121,6 @@ static void one(m8_buf *b, const char *name, const char *type, const char *help,
 {
     metric(b, name, type, help);
     m8_buf_printf(b, "magic8_%s %.17g\n", name, value);
-}
-
-static double resident_bytes(void)
-{
-    long pages = 0;
-    FILE *f = fopen("/proc/self/statm", "re");
-    if (!f) return 0;
-    if (fscanf(f, "%*d %ld", &pages) != 1) pages = 0;
-    fclose(f);
-    return (double)pages * (double)sysconf(_SC_PAGESIZE);
 }
 
 static void stages(m8_buf *b, struct ball_app *ball)
@@ -147,7 +149,7 @@ static void metrics(m8_http_req *req, void *user)
     m8_http_get_stats(r->http, &h);
     m8_blocks_stats(r->blocks, &u);
     one(&b, "uptime_seconds", "gauge", "Since the start.", m8_now_s() - r->started_s);
-    one(&b, "resident_bytes", "gauge", "Memory of the front; the models have processes of their own.", resident_bytes());
+    one(&b, "resident_bytes", "gauge", "Memory of the front; the models have processes of their own.", process_rss(getpid()));
     one(&b, "http_requests_total", "counter", "Requests answered.", (double)h.requests);
     one(&b, "http_refused_total", "counter", "Requests refused before a route saw them.", (double)h.refused);
     one(&b, "http_received_bytes_total", "counter", "Bytes from clients.", (double)h.bytes_in);
@@ -167,7 +169,6 @@ static void metrics(m8_http_req *req, void *user)
     metric(&b, "model_starts_total", "counter", "Processes started for a model: more than one, and it has died.");
     for (int i = 0; i < N_ROLES; i++) m8_buf_printf(&b, "magic8_model_starts_total{model=\"%s\"} %d\n", roles[i], n_started[i]);
     stages(&b, r->ball);
-    m8_http_set(req, "Cache-Control", "no-store");
     if (b.status) m8_http_refuse(req, 500, "out of memory");
     else m8_http_reply_buf(req, 200, "text/plain; version=0.0.4; charset=utf-8", &b);
     m8_buf_finish(&b);
