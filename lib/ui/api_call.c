@@ -18,6 +18,7 @@ struct asked {
     bool owned;
     const char *hash; /* NULL: none */
     int fn;           /* -1: none */
+    bool late;        /* out, of join(): see reply_id() */
 };
 
 static const char *hash_of(m8_http_req *r, const json_t *body, bool *bad)
@@ -44,7 +45,7 @@ static bool read_asked(m8_http_req *r, const json_t *body, struct asked *a)
         return false;
     }
     const json_t *fn = json_object_get(body, "fn_index"), *trigger = json_object_get(body, "trigger_id");
-    a->owned = false;
+    a->owned = a->late = false;
     a->fn = -1;
     if (fn && !json_is_null(fn)) {
         if (!json_is_integer(fn)) {
@@ -121,6 +122,15 @@ static void check_session(m8_blocks *app, struct m8__session *s)
     pthread_mutex_unlock(&app->lock);
 }
 
+/* The answer of a join must not overtake, on a connection of its own, the end of the session's stream (channel.c tells why): one that comes right
+ * behind that end waits a little. */
+#define OVERTAKES_S 0.01
+
+static bool may_overtake(const struct m8__session *s, const m8_http_req *r) /* lock held */
+{
+    return s->said_all_at > 0 && s->said_all_on != m8_http_connection(r) && m8_now_s() - s->said_all_at < OVERTAKES_S;
+}
+
 /* A run of e is made and enters the queue. Returns its id (in id), or false: r has been answered. For M8__DIRECT r is answered later.
  * body and a->data are let go of: what the run has of them it must have alone, for jansson's counts do not order what two threads do. */
 static bool join(m8_blocks *app, m8_http_req *r, m8_event *e, json_t **body, struct asked *a, enum m8__channel_kind kind, char id[33])
@@ -133,6 +143,7 @@ static bool join(m8_blocks *app, m8_http_req *r, m8_event *e, json_t **body, str
     int size = q->n_waiting;
     if (q->n_unread) m8__queue_absent(q, m8_now_s());
     if (!full && a->hash) s = m8__session_get(app, a->hash);
+    a->late = s && may_overtake(s, r);
     if (s) m8__session_seen(s, r);
     pthread_mutex_unlock(&app->lock);
     if (full) {
@@ -196,12 +207,9 @@ static bool join(m8_blocks *app, m8_http_req *r, m8_event *e, json_t **body, str
 
 bool m8__join_unload(m8_blocks *app, m8_http_req *r, m8_event *e, struct m8__session *s, m8_error *err)
 {
-    json_t *none = json_array();
-    m8_call *c = none && e->n_in == 0 ? m8__run_new(e, s, M8__SESSION, err) : NULL;
-    if (!c && none && e->n_in) { /* its inputs can only be State */
-        for (size_t i = 0; i < e->n_in; i++) json_array_append_new(none, json_null());
-        c = m8__run_new(e, s, M8__SESSION, err);
-    }
+    json_t *none = json_array(); /* its inputs can only be State */
+    for (size_t i = 0; i < e->n_in; i++) json_array_append_new(none, json_null());
+    m8_call *c = none ? m8__run_new(e, s, M8__SESSION, err) : NULL;
     m8_status st = c ? M8_OK : m8_fail(err, M8_E_NOMEM, "out of memory");
     if (!st) {
         c->channel = NULL;
@@ -217,28 +225,24 @@ bool m8__join_unload(m8_blocks *app, m8_http_req *r, m8_event *e, struct m8__ses
     return !st;
 }
 
-static void reply_id(m8_http_req *r, const char *id)
-{
-    char text[64];
-    int n = snprintf(text, sizeof text, "{\"event_id\":\"%s\"}", id);
-    m8_http_reply(r, 200, "application/json", text, (size_t)n);
-}
-
-/* The answer of a join must not overtake, on a connection of its own, the end of the session's stream (channel.c tells why): one that comes right
- * behind that end waits a little. */
-#define OVERTAKES_S 0.01
-
 struct late {
     m8_http_req *r;
     m8_http_timer *timer;
     char id[33];
 };
 
+static void say_id(m8_http_req *r, const char *id)
+{
+    char text[64];
+    int n = snprintf(text, sizeof text, "{\"event_id\":\"%s\"}", id);
+    m8_http_reply(r, 200, "application/json", text, (size_t)n);
+}
+
 static void late_due(void *user)
 {
     struct late *l = user;
     l->timer = NULL;
-    reply_id(l->r, l->id);
+    say_id(l->r, l->id);
 }
 
 static void late_gone(void *user, bool gone)
@@ -247,25 +251,16 @@ static void late_gone(void *user, bool gone)
     m8_http_timer_free(l->timer);
 }
 
-static bool may_overtake(m8_blocks *app, m8_http_req *r, const char *hash)
+static void reply_id(m8_http_req *r, const struct asked *a, const char *id)
 {
-    pthread_mutex_lock(&app->lock);
-    struct m8__session *s = m8__session_find(app, hash);
-    bool late = s && s->said_all_at > 0 && s->said_all_on != m8_http_connection(r) && m8_now_s() - s->said_all_at < OVERTAKES_S;
-    pthread_mutex_unlock(&app->lock);
-    return late;
-}
-
-static void reply_late(m8_http_req *r, const char *id)
-{
-    struct late *l = m8_http_alloc(r, sizeof *l);
+    struct late *l = a->late ? m8_http_alloc(r, sizeof *l) : NULL;
     if (l) {
         l->r = r;
         snprintf(l->id, sizeof l->id, "%s", id);
         l->timer = m8_http_timer_new(m8_http_of(r), OVERTAKES_S, 0, late_due, l);
     }
     if (l && l->timer) m8_http_on_end(r, late_gone, l);
-    else reply_id(r, id);
+    else say_id(r, id);
 }
 
 /* ---- routes --------------------------------------------------------------------------------------------------------------------- */
@@ -281,29 +276,29 @@ void m8__route_join(m8_http_req *r, void *user)
         if (!a.hash) m8_http_refuse(r, 400, "Session hash not found.");
         else if (a.fn < 0) m8_http_refuse(r, 400, "No function index provided.");
         else if (!e) m8_http_refuse(r, 404, "There is no function with this index.");
-        else {
-            bool late = may_overtake(app, r, a.hash);
-            if (!join(app, r, e, &body, &a, M8__SESSION, id)) {}
-            else if (late) reply_late(r, id);
-            else reply_id(r, id);
-        }
+        else if (join(app, r, e, &body, &a, M8__SESSION, id)) reply_id(r, &a, id);
     }
     json_decref(body);
+}
+
+/* The endpoint that the path names; NULL: there is none, and r has been answered. */
+static m8_event *endpoint(m8_blocks *app, m8_http_req *r)
+{
+    const char *name = m8_http_rest(r);
+    m8_event *e = event_named(app, name, strlen(name));
+    if (!e) m8_http_refuse(r, 404, "There is no endpoint of this name.");
+    return e;
 }
 
 void m8__route_call(m8_http_req *r, void *user)
 {
     m8_blocks *app = user;
-    const char *name = m8_http_rest(r);
-    m8_event *e = event_named(app, name, strlen(name));
-    if (!e) {
-        m8_http_refuse(r, 404, "There is no endpoint of this name.");
-        return;
-    }
+    m8_event *e = endpoint(app, r);
+    if (!e) return;
     struct asked a;
     char id[33];
     json_t *body = m8__body_object(r);
-    if (body && read_asked(r, body, &a) && join(app, r, e, &body, &a, M8__CALL, id)) reply_id(r, id);
+    if (body && read_asked(r, body, &a) && join(app, r, e, &body, &a, M8__CALL, id)) reply_id(r, &a, id);
     json_decref(body);
 }
 
@@ -354,19 +349,15 @@ static json_t *by_name(m8_http_req *r, const m8_event *e, const json_t *body)
 void m8__route_call_v2(m8_http_req *r, void *user)
 {
     m8_blocks *app = user;
-    const char *name = m8_http_rest(r);
-    m8_event *e = event_named(app, name, strlen(name));
-    if (!e) {
-        m8_http_refuse(r, 404, "There is no endpoint of this name.");
-        return;
-    }
+    m8_event *e = endpoint(app, r);
+    if (!e) return;
     json_t *body = m8__body_object(r);
     bool bad = !body;
     struct asked a = {.fn = -1, .owned = true};
     char id[33];
     if (!bad) a.hash = hash_of(r, body, &bad);
     if (!bad) a.data = by_name(r, e, body);
-    if (!bad && a.data && join(app, r, e, &body, &a, M8__CALL, id)) reply_id(r, id);
+    if (!bad && a.data && join(app, r, e, &body, &a, M8__CALL, id)) reply_id(r, &a, id);
     json_decref(a.data);
     json_decref(body);
 }

@@ -165,7 +165,6 @@ static bool is_open(const m8_blocks *app, const char *path)
 
 void m8__not_authenticated(m8_blocks *app, m8_http_req *r)
 {
-    m8_http_set(r, "Cache-Control", "no-store");
     m8__reply_json(r, 401, json_pack("{s:{s:s, s:s?}}", "detail", "error", "Not authenticated", "auth_message", app->launch.auth_message));
 }
 

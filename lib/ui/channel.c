@@ -204,10 +204,11 @@ static void linger_due(void *user)
  * on several connections therefore keeps its stream for a moment when all is said; what joins meanwhile goes on in it.
  * Not so if the stream carried one event of a client that is no fetch(): the Python client asks one thing after another, each some time after it has
  * heard of the end of the one before, and it is the later end that its next question would meet. And not behind a cancel, for then clients close it. */
+static bool may_share(const struct m8__session *s) { return s->channel.n_joined > 1 || (s->several && s->fetches); }
+
 static bool lingers(struct m8__session *s)
 {
-    bool asked = s->channel.n_joined > 1 || (s->several && s->fetches);
-    if (!asked || s->lingered || s->channel.hurries) return false;
+    if (!may_share(s) || s->lingered || s->channel.hurries) return false;
     s->quiet_at = m8_now_s();
     if (!s->linger) s->linger = m8_http_timer_new(s->app->http, LINGER_S, 0, linger_due, s);
     return s->linger != NULL;
@@ -319,7 +320,7 @@ void m8__read_session(m8_blocks *app, m8_http_req *r, const char *hash)
         reply_text(r, &text);
         return;
     }
-    if (!ch->reader && !ch->n_open && ch->n_joined < 2 && !(s->several && s->fetches)) { /* all is said already, as with most quick functions: one answer */
+    if (!ch->reader && !ch->n_open && !may_share(s)) { /* all is said already, as with most quick functions: one answer */
         is_read(app->queue, ch);
         text = ch->text;
         ch->text = (m8_buf){0};

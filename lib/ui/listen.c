@@ -116,7 +116,6 @@ static void reply_whole(m8_http_req *r, m8_buf *all, const char *mime, const cha
         ok = n > 0;
         at += ok ? (size_t)n : 0;
     }
-    m8_http_set(r, "Cache-Control", "no-store");
     if (ok) {
         m8_http_file(r, fd, mime, false, name);
     } else {
@@ -149,7 +148,6 @@ static void get_mp3(m8_http_req *r, struct m8__stream *s)
     s->n_readers++;
     pthread_mutex_unlock(&s->app->lock);
     m8_http_on_end(r, reader_gone, d);
-    m8_http_set(r, "Cache-Control", "no-store");
     m8_http_begin(r, 200, "audio/mpeg");
     pump(d);
 }
@@ -176,7 +174,7 @@ static void get_playlist(m8_http_req *r, struct m8__stream *s)
     }
     if (s->ended) m8_buf_str(&b, "#EXT-X-ENDLIST\n");
     pthread_mutex_unlock(&s->app->lock);
-    m8_http_set(r, "Cache-Control", sign ? "private, no-store" : "no-store");
+    if (sign) m8_http_set(r, "Cache-Control", "private, no-store");
     m8_http_reply_buf(r, 200, "application/vnd.apple.mpegurl", &b);
     m8_buf_finish(&b);
     m8_buf_finish(&query);

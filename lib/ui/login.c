@@ -75,7 +75,6 @@ static void set_cookies(m8_blocks *app, m8_http_req *r, const char *token)
 static void to_root(m8_blocks *app, m8_http_req *r)
 {
     m8_http_set(r, "Location", m8__root(app, r));
-    m8_http_set(r, "Cache-Control", "no-store");
     m8_http_reply(r, 302, NULL, "", 0);
 }
 
@@ -110,7 +109,6 @@ static void try_login(m8_blocks *app, m8_http_req *r, const char *name, const ch
         m8__throttle_forget(a->throttle, whom);
         m8_http_set_name(r, name);
         set_cookies(app, r, token);
-        m8_http_set(r, "Cache-Control", "no-store");
         m8__reply_json(r, 200, json_pack("{s:b}", "success", 1));
     }
 }
@@ -159,7 +157,6 @@ static void get_logout(m8_http_req *r, void *user)
 static void get_user(m8_http_req *r, void *app)
 {
     const char *name = m8__auth_user(app, r);
-    m8_http_set(r, "Cache-Control", "no-store");
     m8__reply_json(r, 200, name ? json_string(name) : json_null());
 }
 
@@ -170,7 +167,6 @@ static void get_login_check(m8_http_req *r, void *user)
         m8__not_authenticated(app, r);
         return;
     }
-    m8_http_set(r, "Cache-Control", "no-store");
     m8__reply_json(r, 200, json_null());
 }
 
@@ -178,7 +174,6 @@ static void get_token(m8_http_req *r, void *user)
 {
     m8_blocks *app = user;
     const char *name = m8__auth_user(app, r);
-    m8_http_set(r, "Cache-Control", "no-store");
     m8__reply_json(r, 200, json_pack("{s:s?, s:s?}", "token", name ? m8__auth_cookie(app, r) : NULL, "user", name));
 }
 

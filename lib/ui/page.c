@@ -142,7 +142,6 @@ static void get_page(m8_http_req *r, void *user)
                  p.nonce, p.nonce);
         m8_http_set(r, "Content-Security-Policy", policy);
         m8_http_set(r, "Referrer-Policy", "same-origin");
-        m8_http_set(r, "Cache-Control", "no-store");
         m8_http_reply_buf(r, 200, "text/html; charset=utf-8", &out);
     }
     m8_buf_finish(&p.config);

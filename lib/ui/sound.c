@@ -105,22 +105,25 @@ static m8_status encode(struct m8__sound *x, const float *samples, size_t n, m8_
     return st;
 }
 
+/* Samples at any rate. */
+static m8_status encode_at(struct m8__sound *x, const float *samples, size_t n, int rate, m8_error *err)
+{
+    m8_status st = open_aac(x, rate, err);
+    if (st || rate == x->rate) return st ? st : encode(x, samples, n, err);
+    m8_pcm other = {0};
+    st = m8_resample(&other, samples, n, rate, x->rate, err);
+    if (!st) st = encode(x, other.samples, other.n_samples, err);
+    m8_pcm_finish(&other);
+    return st;
+}
+
 m8_status m8__stream_pcm(struct m8__stream *s, const float *samples, size_t n, int rate, m8_error *err)
 {
     struct m8__sound *x = s->sound;
     if (!n) return M8_OK;
-    m8_status st = open_aac(x, rate, err);
-    if (st) return st;
     bool copying = x->copying;
     x->copying = false; /* these samples are in no chunk: audio.mp3 gets them encoded */
-    m8_pcm other = {0};
-    if (rate != x->rate) {
-        st = m8_resample(&other, samples, n, rate, x->rate, err);
-        samples = other.samples;
-        n = other.n_samples;
-    }
-    if (!st) st = encode(x, samples, n, err);
-    m8_pcm_finish(&other);
+    m8_status st = encode_at(x, samples, n, rate, err);
     x->copying = copying;
     return st;
 }
@@ -136,14 +139,7 @@ static m8_status take_frames(void *user, const void *data, size_t n)
 static m8_status take_sound(void *user, const float *samples, size_t n)
 {
     struct m8__sound *x = user;
-    m8_status st = open_aac(x, m8_mp3_rate(x->in), x->err);
-    if (st) return st;
-    if (m8_mp3_rate(x->in) == x->rate) return encode(x, samples, n, x->err);
-    m8_pcm other = {0};
-    st = m8_resample(&other, samples, n, m8_mp3_rate(x->in), x->rate, x->err);
-    if (!st) st = encode(x, other.samples, other.n_samples, x->err);
-    m8_pcm_finish(&other);
-    return st;
+    return encode_at(x, samples, n, m8_mp3_rate(x->in), x->err);
 }
 
 /* Does a file of its own begin with an Info frame here? The frame is at the chunk's beginning, behind tags. */

@@ -132,7 +132,6 @@ static void get_progress(m8_http_req *r, void *user)
     w->next = p->watchers;
     p->watchers = w;
     m8_http_on_end(r, watcher_gone, w);
-    m8_http_set(r, "Cache-Control", "no-store");
     if (!p->begun) return; /* answered by whichever comes first: the upload, or the end of the wait */
     m8_http_begin(r, 200, "text/event-stream");
     m8_http_write(r, p->told.data, p->told.len);
@@ -285,7 +284,6 @@ static void upload_finish(struct upload *u)
         u->progress->done = true;
     }
     u->answered = true;
-    m8_http_set(u->r, "Cache-Control", "no-store");
     m8__reply_json(u->r, 200, paths);
 }
 
