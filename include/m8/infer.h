@@ -157,6 +157,13 @@ typedef struct m8_speak_opts {
     uint64_t seed;
     int speaker;        /* of a voice that has several */
     m8_cancel *cancel;  /* ends the call from another thread; NULL: none */
+    /* Parler alone, from here on; a Piper voice has no use for them */
+    const char *description; /* how to speak, in words; NULL: calmly, close, with clear sound, as Jenny where the model knows her */
+    float temperature;       /* 0: 1; negative: greedy */
+    int top_k;               /* 0: 50, as transformers; negative: off */
+    int min_new_tokens;      /* columns before the end may come; 0: 10 */
+    int max_new_tokens;      /* 0: 2579, 30 s */
+    float play_steps_in_s;   /* chunks of so many seconds, as the original's streamer cuts them; 0: as early as they can be made, then growing */
 } m8_speak_opts;
 
 M8_API int m8_speak_rate(const m8_model *tts); /* Hz */
