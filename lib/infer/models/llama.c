@@ -130,11 +130,11 @@ static void load_layer(struct llama *m, nn_load *l, const struct names *n, int i
 static m8_status make_cache(struct llama *m, m8_error *err)
 {
     int cap = (m->n_ctx + PANEL - 1) / PANEL * PANEL;
-    size_t floats = nn_kv_floats(m->n_kv, m->dh, cap);
-    m->kv_block = m8_calloc((size_t)m->n_layers * floats + 16, sizeof(float));
+    size_t bytes = nn_kv_bytes(NN_F32, m->n_kv, m->dh, cap);
+    m->kv_block = m8_calloc((size_t)m->n_layers * bytes + 64, 1);
     if (!m->kv_block) return m8_fail(err, M8_E_NOMEM, "the cache of keys and values");
-    m->kv_mem = (float *)(((uintptr_t)m->kv_block + 63) & ~(uintptr_t)63);
-    for (int i = 0; i < m->n_layers; i++) m->layers[i].kv = nn_kv_at(m->kv_mem + (size_t)i * floats, m->n_kv, m->dh, cap);
+    char *mem = (char *)(((uintptr_t)m->kv_block + 63) & ~(uintptr_t)63);
+    for (int i = 0; i < m->n_layers; i++) m->layers[i].kv = nn_kv_at(mem + (size_t)i * bytes, NN_F32, m->n_kv, m->dh, cap);
     return M8_OK;
 }
 

@@ -21,8 +21,7 @@ struct llama {
     nn_w out;                /* [n_vocab, d], the embedding's where there is no own */
     float *rope;             /* nn_rope_table */
     struct llama_layer *layers;
-    float *kv_mem;           /* of all layers; untouched cells are pages never written */
-    void *kv_block;
+    void *kv_block;          /* of all layers; untouched cells are pages never written */
     nn_run run;              /* belongs to the leader (batch.c) */
     const m8__chat *chat;    /* NULL: no template known */
     struct llama_batch *batch;

@@ -36,7 +36,7 @@ static void attention_chunk(void *user, int chunk)
     float *scores = a->scores + (size_t)chunk * BLOCK * (size_t)cap, near[BLOCK * 64], scale = 1 / sqrtf((float)dh);
     float *out = a->out.d + (ptrdiff_t)from * a->out.ld + head * dh;
     k->gemm_f32(&(struct m8__gemm){ .y = scores, .ldy = cap, .x = a->q.d + (ptrdiff_t)from * a->q.ld + head * dh, .ldx = a->q.ld, .n = rows,
-        .n_out = n, .w = a->kv.k + (size_t)head * cap * dh, .panel = (size_t)dh * PANEL * sizeof(float), .n_in = dh, .taps = 1, .stride = 1,
+        .n_out = n, .w = (const float *)a->kv.k + (size_t)head * cap * dh, .panel = (size_t)dh * PANEL * sizeof(float), .n_in = dh, .taps = 1, .stride = 1,
         .dilation = 1 });
     for (int i = 0; i < rows; i++) {
         float *s = scores + (size_t)i * cap, *p = near + i * n_rel;
@@ -52,7 +52,7 @@ static void attention_chunk(void *user, int chunk)
         }
     }
     k->gemm_f32(&(struct m8__gemm){ .y = out, .ldy = a->out.ld, .x = scores, .ldx = cap, .n = rows, .n_out = dh,
-        .w = a->kv.v + (size_t)head * wide * cap, .panel = (size_t)cap * PANEL * sizeof(float), .n_in = n, .taps = 1, .stride = 1,
+        .w = (const float *)a->kv.v + (size_t)head * wide * cap, .panel = (size_t)cap * PANEL * sizeof(float), .n_in = n, .taps = 1, .stride = 1,
         .dilation = 1 });
     k->gemm_f32(&(struct m8__gemm){ .y = out, .ldy = a->out.ld, .x = near, .ldx = n_rel, .n = rows, .n_out = dh, .w = a->w->rel_v.data,
         .panel = a->w->rel_v.panel, .n_in = n_rel, .taps = 1, .stride = 1, .dilation = 1, .add = 1 });
@@ -65,7 +65,7 @@ static nn_t attention(nn_run *r, const struct vits *v, const struct vits_layer *
     nn_t out = nn_new(r, x.n, h);
     nn_t qkv = nn_linear(r, x, &w->qkv);                                 /* [n, 3 h]             */
     nn_t q = nn_cols(qkv, 0, h), rel = nn_new(r, x.n, v->heads * n_rel); /* [n, heads * (2w+1)]  */
-    nn_kv kv = nn_kv_new(r, v->heads, v->dh, cap);
+    nn_kv kv = nn_kv_new(r, NN_F32, v->heads, v->dh, cap);
     nn_kv_put(r, &kv, 0, nn_cols(qkv, h, h), nn_cols(qkv, 2 * h, h));
     for (int head = 0; head < v->heads && !r->status; head++) {
         nn_t part = nn_linear(r, nn_cols(q, head * v->dh, v->dh), &w->rel_k);

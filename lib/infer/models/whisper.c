@@ -330,7 +330,7 @@ static void encoder_layer(const struct whisper *w, nn_run *r, const struct whisp
 {
     int d = w->d, dh = d / w->enc_heads;
     nn_t qkv = nn_linear(r, norm(r, x, &y->norm1), &y->qkv);            /* [n, 3d] */
-    nn_kv kv = nn_kv_new(r, w->enc_heads, dh, round16(x.n));
+    nn_kv kv = nn_kv_new(r, NN_F32, w->enc_heads, dh, round16(x.n));
     kv.bias = bias;
     nn_kv_put(r, &kv, 0, nn_cols(qkv, d, d), nn_cols(qkv, 2 * d, d));
     nn_seq all = { .n_rows = x.n, .span = { { 0, x.n } }, .n_spans = 1, .first = -1 };
@@ -374,7 +374,7 @@ struct whisper_cache whisper_cache_new(const struct whisper *w, nn_run *r, nn_t 
     c.cross = nn_take(r, (size_t)w->n_dec * sizeof *c.cross);
     for (int i = 0; i < w->n_dec && !r->status; i++) {
         c.self[i] = (nn_kv){0};
-        c.cross[i] = nn_kv_new(r, w->dec_heads, dh, round16(sound.n));
+        c.cross[i] = nn_kv_new(r, NN_F32, w->dec_heads, dh, round16(sound.n));
         c.cross[i].bias = bias;
         m8_arena_mark mark = m8_arena_here(r->arena);
         nn_t kv = nn_linear(r, sound, &w->dec[i].cross_kv);                       /* [n, 2d] */
@@ -386,7 +386,7 @@ struct whisper_cache whisper_cache_new(const struct whisper *w, nn_run *r, nn_t 
 
 void whisper_cache_cells(const struct whisper *w, nn_run *r, struct whisper_cache *c, int n_cells)
 {
-    for (int i = 0; i < w->n_dec && !r->status; i++) c->self[i] = nn_kv_new(r, w->dec_heads, w->d / w->dec_heads, n_cells);
+    for (int i = 0; i < w->n_dec && !r->status; i++) c->self[i] = nn_kv_new(r, NN_F32, w->dec_heads, w->d / w->dec_heads, n_cells);
 }
 
 /* q [n, d] times the keys of one head's positions: [n, n_cross] */
@@ -394,7 +394,7 @@ static void head_scores(const struct whisper *w, nn_run *r, nn_t q, const nn_kv 
 {
     int dh = w->d / w->dec_heads;
     r->k->gemm_f32(&(struct m8__gemm){ .y = to.d, .ldy = to.ld, .x = q.d + head * dh, .ldx = q.ld, .n = q.n, .n_out = to.c,
-        .w = kv->k + (size_t)head * kv->cap * dh, .panel = (size_t)dh * PANEL * sizeof(float), .n_in = dh, .taps = 1, .stride = 1, .dilation = 1 });
+        .w = (const float *)kv->k + (size_t)head * kv->cap * dh, .panel = (size_t)dh * PANEL * sizeof(float), .n_in = dh, .taps = 1, .stride = 1, .dilation = 1 });
     nn_scale_to(r, to, 1 / sqrtf((float)dh));
 }
 

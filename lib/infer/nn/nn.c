@@ -160,6 +160,21 @@ nn_t nn_silu_mul(nn_run *r, nn_t x)
     return to;
 }
 
+static void gelu_tanh_mul_row(const struct rows *p, int i)
+{
+    const float *x = row_of(p->x, i), *up = x + p->to.c;
+    float *to = row_of(p->to, i);
+    p->r->k->gelu_tanh(to, x, p->to.c);
+    for (int c = 0; c < p->to.c; c++) to[c] *= up[c];
+}
+
+nn_t nn_gelu_tanh_mul(nn_run *r, nn_t x)
+{
+    nn_t to = nn_new(r, x.n, x.c / 2);
+    each_row((struct rows){ .r = r, .x = x, .to = to, .row = gelu_tanh_mul_row });
+    return to;
+}
+
 static void tanh_sigmoid_row(const struct rows *p, int i)
 {
     const float *x = row_of(p->x, i);

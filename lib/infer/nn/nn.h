@@ -111,6 +111,7 @@ void nn_scale_to(nn_run *r, nn_t x, float by);
 void nn_act_to(nn_run *r, nn_t x, nn_act act);
 void nn__act(const struct m8__kernels *k, float *x, int n, nn_act act); /* one row, in place */
 nn_t nn_silu_mul(nn_run *r, nn_t gate_up);                        /* [n, 2c] -> [n, c]: silu(left) * right */
+nn_t nn_gelu_tanh_mul(nn_run *r, nn_t gate_up);                   /* the same with gelu, tanh form */
 nn_t nn_tanh_sigmoid(nn_run *r, nn_t ab);                         /* [n, 2c] -> [n, c]: tanh(left) * sigmoid(right) */
 nn_t nn_copy(nn_run *r, nn_t x);                                  /* dense copy */
 /* fn(user, i) for i in [0, n) on the pool. */
@@ -120,26 +121,33 @@ void nn_each(nn_run *r, int n, void (*fn)(void *user, int i), void *user);
 float *nn_rope_table(nn_load *l, int max_pos, int dh, double theta, const float *freq_factors /* [dh/2] or NULL */);
 void nn_rope_to(nn_run *r, nn_t x, int dh, const int *pos /* [n] */, const float *table);
 
-/* ---- keys and values, kept in panels: K [head][cell/16][dh][16], V [head][dh/16][cell][16], so that scores and sums are gemm_f32 */
+/* ---- keys and values, kept in panels, so that scores and sums are products of the kernels
+ *   NN_F32   K [head][cell/16][dh][16], V [head][dh/16][cell][16] floats
+ *   NN_BF16  K [head][cell/16][dh/2][16][2], V [head][dh/16][cell/2][16][2]; queries and weights are rounded to bf16 too */
 typedef struct nn_kv {
+    nn_type type;
     int n_heads, dh, cap; /* kv heads; dh is padded to 16 in V; cells, a multiple of 16 */
-    float *k, *v;         /* zeroed at first: what is masked must be finite */
+    void *k, *v;          /* zeroed at first: what is masked must be finite */
     const float *bias;    /* [cap] or NULL: added to each cell's score before it is scaled; log(w) / scale makes a cell count w times */
 } nn_kv;
-size_t nn_kv_floats(int n_heads, int dh, int cap);               /* of k and v together */
-nn_kv nn_kv_at(float *mem /* zeroed, nn_kv_floats() */, int n_heads, int dh, int cap);
-nn_kv nn_kv_new(nn_run *r, int n_heads, int dh, int cap);        /* in the run's arena, zeroed */
+size_t nn_kv_bytes(nn_type type, int n_heads, int dh, int cap);  /* of k and v together; a multiple of 64 */
+nn_kv nn_kv_at(void *mem /* zeroed, nn_kv_bytes() */, nn_type type, int n_heads, int dh, int cap);
+nn_kv nn_kv_new(nn_run *r, nn_type type, int n_heads, int dh, int cap); /* in the run's arena, zeroed */
 void nn_kv_put(nn_run *r, nn_kv *kv, int cell, nn_t k, nn_t v);  /* rows of k and v [n, n_heads * dh] into cells cell.. */
 void nn_kv_copy(nn_run *r, nn_kv *kv, int to, int from, int n);  /* n cells; to and from are multiples of 16, apart by n at least */
 
 typedef struct nn_span {
     int cell, n; /* cells [cell, cell + n); cell is a multiple of 16 */
+    /* How the keys of a row are cut into spans changes no bit of it; with NN_BF16 if n is even in all spans but the last. */
 } nn_span;
 typedef struct nn_seq {
     int row, n_rows;  /* these rows of q */
     nn_span span[4];  /* see these keys, in this order */
     int n_spans;
     int first;        /* row i sees the first `first + i` keys (causal); < 0: all of them */
+    const nn_kv *kv;  /* of this sequence, of the same heads; NULL: the call's */
+    const float *rel; /* or NULL: rel[head * rel_ld + key - row] is added to the score of each key before it is scaled */
+    ptrdiff_t rel_ld;
 } nn_seq;
 /* softmax(scale q k^T) v for every query head; q [n, n_heads_q * dh]; query head j uses kv head j / (n_heads_q / kv heads). */
 nn_t nn_attend(nn_run *r, nn_t q, const nn_kv *kv, int n_heads_q, float scale, const nn_seq *seqs, int n_seqs);

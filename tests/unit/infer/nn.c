@@ -118,42 +118,122 @@ static void test_conv(void **state)
     }
 }
 
-/* Attention against plain loops; then the same keys in other spans, the same bits. */
-static void test_attend(void **state)
+/* What nn_attend should give, in plain loops: row i of q sees the first `first + i` keys. */
+static nn_t attend_plainly(nn_run *r, nn_t q, nn_t key, nn_t v, int heads, int dh, float scale, int first, const float *rel, int rel_ld)
 {
-    struct kit *k = *state;
-    nn_run *r = &k->run;
-    int n = 29, heads = 6, kv_heads = 2, dh = 24, before = 20;
-    nn_t q = random_matrix(k, n, heads * dh), key = random_matrix(k, before + n, kv_heads * dh), v = random_matrix(k, before + n, kv_heads * dh);
-    nn_kv one = nn_kv_new(r, kv_heads, dh, 64), two = nn_kv_new(r, kv_heads, dh, 128);
-    nn_kv_put(r, &one, 0, key, v);
-    nn_kv_put(r, &two, 64, nn_rows(key, 0, before), nn_rows(v, 0, before));
-    nn_kv_put(r, &two, 16, nn_rows(key, before, n), nn_rows(v, before, n));
-    nn_seq whole = { .n_rows = n, .span = { { 0, before + n } }, .n_spans = 1, .first = before + 1 };
-    nn_seq cut = { .n_rows = n, .span = { { 64, before }, { 16, n } }, .n_spans = 2, .first = before + 1 };
-    nn_t got = nn_attend(r, q, &one, heads, 0.2f, &whole, 1), again = nn_attend(r, q, &two, heads, 0.2f, &cut, 1);
-    nn_t want = nn_zeros(r, n, heads * dh);
-    for (int i = 0; i < n; i++) {
+    int kv_heads = key.c / dh;
+    nn_t want = nn_zeros(r, q.n, q.c);
+    for (int i = 0; i < q.n; i++) {
         for (int h = 0; h < heads; h++) {
-            double p[64], sum = 0;
-            int g = h / (heads / kv_heads), sees = before + 1 + i;
+            double p[512], sum = 0;
+            int g = h / (heads / kv_heads), sees = first < 0 ? key.n : first + i;
             for (int j = 0; j < sees; j++) {
-                double s = 0;
+                double s = rel ? (double)rel[h * rel_ld + j - i] : 0;
                 for (int c = 0; c < dh; c++) s += (double)(q.d[i * q.ld + h * dh + c] * key.d[j * key.ld + g * dh + c]);
-                sum += p[j] = exp(0.2 * s);
+                sum += p[j] = exp((double)scale * s);
             }
             for (int j = 0; j < sees; j++) {
                 for (int c = 0; c < dh; c++) want.d[i * want.ld + h * dh + c] += (float)(p[j] / sum) * v.d[j * v.ld + g * dh + c];
             }
         }
     }
-    assert_true(distance(got, want) < 1e-5);
-    assert_memory_equal(got.d, again.d, (size_t)n * heads * dh * sizeof(float));
-    for (int i = 0; i < n; i += 7) { /* a row alone */
-        nn_seq alone = { .n_rows = 1, .span = { { 0, before + n } }, .n_spans = 1, .first = before + 1 + i };
-        nn_t row = nn_attend(r, nn_rows(q, i, 1), &one, heads, 0.2f, &alone, 1);
-        assert_memory_equal(row.d, got.d + i * got.ld, (size_t)heads * dh * sizeof(float));
+    return want;
+}
+
+static nn_t rounded_to_bf16(nn_run *r, nn_t x)
+{
+    nn_t y = nn_copy(r, x);
+    for (int i = 0; i < y.n * y.c; i++) {
+        uint32_t u = (uint32_t)m8__float_to_bf16(y.d[i]) << 16;
+        memcpy(&y.d[i], &u, sizeof u);
     }
+    return y;
+}
+
+/* Attention against plain loops; then the same keys in other spans, in one cell more, and a row alone: the same bits. */
+static void attend_with(struct kit *k, nn_type type, int dh, int heads, int kv_heads, int n, int before, double most)
+{
+    nn_run *r = &k->run;
+    nn_reset(r);
+    int cells = before + n, cap = (cells + 15) / 16 * 16;
+    nn_t q = random_matrix(k, n, heads * dh), key = random_matrix(k, cells, kv_heads * dh), v = random_matrix(k, cells, kv_heads * dh);
+    nn_kv one = nn_kv_new(r, type, kv_heads, dh, cap), two = nn_kv_new(r, type, kv_heads, dh, 2 * cap + 32), copy = nn_kv_new(r, type, kv_heads, dh, 2 * cap);
+    nn_kv_put(r, &one, 0, key, v);
+    nn_kv_put(r, &two, cap + 16, nn_rows(key, 0, before), nn_rows(v, 0, before));
+    for (int i = before; i < cells; i++) nn_kv_put(r, &two, 16 + i - before, nn_rows(key, i, 1), nn_rows(v, i, 1));
+    nn_kv_put(r, &copy, 0, key, v);
+    nn_kv_copy(r, &copy, cap, 0, cells);
+    nn_seq whole = { .n_rows = n, .span = { { 0, cells } }, .n_spans = 1, .first = before + 1 }, moved = whole, cut = whole;
+    moved.span[0].cell = cap;
+    cut.n_spans = 2;
+    cut.span[0] = (nn_span){ cap + 16, before }, cut.span[1] = (nn_span){ 16, n };
+    cut.kv = &two;
+    nn_t got = nn_attend(r, q, &one, heads, 0.2f, &whole, 1), again = nn_attend(r, q, &one, heads, 0.2f, &cut, 1);
+    nn_t third = nn_attend(r, q, &copy, heads, 0.2f, &moved, 1);
+    bool bf16 = type == NN_BF16;
+    nn_t want = attend_plainly(r, bf16 ? rounded_to_bf16(r, q) : q, bf16 ? rounded_to_bf16(r, key) : key, bf16 ? rounded_to_bf16(r, v) : v, heads,
+                               dh, 0.2f, before + 1, NULL, 0);
+    assert_int_equal(r->status, M8_OK);
+    assert_true(distance(got, want) < most);
+    assert_memory_equal(got.d, again.d, (size_t)n * (size_t)heads * (size_t)dh * sizeof(float));
+    assert_memory_equal(got.d, third.d, (size_t)n * (size_t)heads * (size_t)dh * sizeof(float));
+    for (int i = 0; i < n; i += 7) { /* a row alone, and beside another sequence */
+        nn_seq alone = { .n_rows = 1, .span = { { 0, cells } }, .n_spans = 1, .first = before + 1 + i };
+        nn_t row = nn_attend(r, nn_rows(q, i, 1), &one, heads, 0.2f, &alone, 1);
+        assert_memory_equal(row.d, got.d + i * got.ld, (size_t)heads * (size_t)dh * sizeof(float));
+        nn_seq both[2] = { { .n_rows = i, .span = { { 0, cells } }, .n_spans = 1, .first = 3, .kv = &two }, alone };
+        both[1].row = i;
+        nn_t beside = nn_attend(r, nn_rows(q, 0, i + 1), &one, heads, 0.2f, both, 2);
+        assert_memory_equal(beside.d + i * beside.ld, row.d, (size_t)heads * (size_t)dh * sizeof(float));
+    }
+}
+
+static void test_attend(void **state)
+{
+    struct kit *k = *state;
+    attend_with(k, NN_F32, 24, 6, 2, 29, 20, 1e-5);
+    attend_with(k, NN_F32, 7, 3, 3, 50, 31, 1e-5);
+}
+
+static void test_attend_bf16(void **state)
+{
+    struct kit *k = *state;
+    attend_with(k, NN_BF16, 24, 6, 2, 29, 20, 1.5e-2); /* the weights are rounded, too */
+    attend_with(k, NN_BF16, 64, 16, 16, 33, 300, 1.5e-2);
+    attend_with(k, NN_BF16, 128, 8, 2, 1, 30, 1.5e-2);
+    attend_with(k, NN_BF16, 130, 2, 1, 26, 2, 1.5e-2);
+    attend_with(k, NN_BF16, 7, 3, 3, 50, 32, 1.5e-2);
+}
+
+/* Spans that end with an odd key: right, if not bit for bit what they were. */
+static void test_attend_odd(void **state)
+{
+    struct kit *k = *state;
+    nn_run *r = &k->run;
+    nn_t q = random_matrix(k, 3, 32), key = random_matrix(k, 21, 32), v = random_matrix(k, 21, 32);
+    nn_kv kv = nn_kv_new(r, NN_BF16, 2, 16, 64);
+    nn_kv_put(r, &kv, 0, key, v); /* what is masked is finite, and not 0 */
+    nn_kv_put(r, &kv, 32, key, v);
+    nn_kv_put(r, &kv, 32, nn_rows(key, 5, 13), nn_rows(v, 5, 13));
+    nn_kv_put(r, &kv, 48, nn_rows(key, 18, 3), nn_rows(v, 18, 3));
+    nn_seq cut = { .n_rows = 3, .span = { { 0, 5 }, { 32, 13 }, { 48, 3 } }, .n_spans = 3, .first = -1 };
+    nn_t got = nn_attend(r, q, &kv, 2, 0.25f, &cut, 1), want = attend_plainly(r, q, key, v, 2, 16, 0.25f, -1, NULL, 0);
+    assert_true(distance(got, want) < 2e-2);
+}
+
+static void test_attend_by_distance(void **state)
+{
+    struct kit *k = *state;
+    nn_run *r = &k->run;
+    int n = 53, heads = 4, dh = 16, ld = 2 * n - 1;
+    nn_t q = random_matrix(k, n, heads * dh), key = random_matrix(k, n, heads * dh), v = random_matrix(k, n, heads * dh), rel = random_matrix(k, heads, ld);
+    nn_kv kv = nn_kv_new(r, NN_F32, heads, dh, 64);
+    nn_kv_put(r, &kv, 0, key, v);
+    nn_seq all = { .n_rows = n, .span = { { 0, n } }, .n_spans = 1, .first = -1, .rel = rel.d + n - 1, .rel_ld = ld };
+    nn_t got = nn_attend(r, q, &kv, heads, 0.5f, &all, 1), want = attend_plainly(r, q, key, v, heads, dh, 0.5f, -1, all.rel, ld);
+    assert_true(distance(got, want) < 1e-5);
+    nn_t one = nn_attend(r, nn_rows(q, 0, 1), &kv, heads, 0.5f, &(nn_seq){ .n_rows = 1, .span = { { 0, n } }, .n_spans = 1, .first = -1, .rel = all.rel, .rel_ld = ld }, 1);
+    assert_memory_equal(one.d, got.d, (size_t)heads * (size_t)dh * sizeof(float));
 }
 
 static void test_sampling(void **state)
@@ -212,6 +292,9 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_two_digits, setup, teardown),
         cmocka_unit_test_setup_teardown(test_conv, setup, teardown),
         cmocka_unit_test_setup_teardown(test_attend, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_attend_bf16, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_attend_odd, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_attend_by_distance, setup, teardown),
         cmocka_unit_test(test_sampling),
         cmocka_unit_test(test_draw),
     };
