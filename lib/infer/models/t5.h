@@ -4,6 +4,8 @@
 
 #include "model.h"
 
+enum { T5_BUCKETS = 32 }; /* of distances: half of them for keys behind the query, half for those before it */
+
 struct t5_layer {
     float *norm1, *norm2; /* [d] */
     nn_w qkv, o, wi, wo;  /* Q, K and V stacked; wi_0 (the gate) and wi_1 stacked */
@@ -17,8 +19,10 @@ struct t5 {
     struct t5_layer *layers;
 };
 
-/* config: of the encoder (text_encoder's in Parler), or NULL: sizes from the shapes alone. prefix: "text_encoder." or "". */
+/* Sizes are taken from the shapes; config (text_encoder's in Parler, or NULL) is looked at for forms that are not known here.
+ * prefix: "text_encoder." or "". */
 m8_status m8__t5_load(struct t5 *t, nn_load *l, const json_t *config, const char *prefix);
+int m8__t5_bucket(int distance); /* key - query: the row of the bias table */
 /* ids [n] -> [n, d], in the run's arena. tap (may be NULL) sees the state before layer 0, after each layer but the last, and the result. */
 nn_t m8__t5_encode(nn_run *r, const struct t5 *t, const int *ids, int n, void (*tap)(void *user, int i, nn_t h), void *user);
 
