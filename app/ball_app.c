@@ -163,9 +163,10 @@ static m8_status read_response(m8_call *c, m8_error *err) /* state -> answer, au
     m8_status st = served_wait(b->served, ROLE_TTS, cancel, err);
     if (!st) st = m8_out_text(c, 0, text);
     m8_model *tts = b->served->models[ROLE_TTS].model;
-    m8_speak_opts opts = { .length_scale = o->speed > 0 && o->speed != 1 ? (float)(1 / o->speed) : 0, .speaker = o->speaker,
-                           .seed = o->seed, .cancel = cancel };
+    m8_speak_opts opts = voice_speak_opts(o);
+    opts.cancel = cancel;
     if (!st) {
+        opts.seed = voice_seed(tts, o->seed);
         struct speaking s = { .b = b, .out = m8_out_stream(c, 1, m8_speak_rate(tts)), .start_s = m8_now_s() };
         st = m8_speak(tts, text, &opts, (m8_pcm_sink){ take_sound, &s }, err);
         if (!st) took(b, BALL_SPOKEN, s.start_s);

@@ -89,7 +89,7 @@ static m8_status ask(struct ask *a, struct speech_file *file, m8_error *err)
     if (!st) st = read_question(&a->question, &a->pcm, o->args[0], err);
     if (!st) st = arrive(a, ROLE_ASR, &a->asr, err);
     struct turn t = { .asr = a->asr, .voice = get_voice, .heard = heard, .user = a, .language = o->language, .beam = o->beam,
-                      .bit_rate = o->bit_rate, .speaker = o->speaker, .speed = o->speed, .seed = o->seed, .format = file->format,
+                      .bit_rate = o->bit_rate, .speak = voice_speak_opts(o), .seed = o->seed, .format = file->format,
                       .question = a->question };
     a->turn = &t;
     if (!st) st = turn_run(&t, &a->pcm, o->output ? speech_file_sink(file) : (m8_bytes_sink){0}, err);

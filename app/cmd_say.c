@@ -28,9 +28,10 @@ int cmd_say(const struct options *o)
     st = read_text(&text, o->args[0], &why);
     if (!st) st = load_model(&tts, ROLE_TTS, o, &why);
     double start = m8_now_s();
-    struct voice_opts opts = { .model = get_voice, .user = tts,
-                               .speak = { .length_scale = o->speed != 1 ? (float)(1 / o->speed) : 0, .speaker = o->speaker, .seed = o->seed },
+    struct voice_opts opts = { .model = get_voice, .user = tts, .speak = voice_speak_opts(o),
                                .encode = { .format = file.format, .bit_rate = o->bit_rate } };
+    opts.speak.temperature = o->temperature == 0 ? -1 : o->temperature > 0 ? (float)o->temperature : 0;
+    opts.speak.max_new_tokens = o->max_tokens;
     if (!st) st = voice_start(&v, &opts, speech_file_sink(&file), &why);
     if (!st) {
         st = voice_say(v, text, strlen(text));

@@ -40,9 +40,11 @@ struct options {
     bool translate, words, timestamps;
     int beam;             /* 0: greedy */
 
-    /* ask, say */
+    /* serve, ask, say */
     double speed;         /* 1: the voice's own */
     int speaker;
+    const char *description; /* how to speak; NULL: the voice's own */
+    double play_steps;       /* seconds of a chunk of sound; 0: as early as it is there */
     int bit_rate;         /* of MP3, bits a second; 0: 64000 */
 
     /* serve */

@@ -62,10 +62,9 @@ m8_status turn_run(struct turn *t, const m8_pcm *pcm, m8_bytes_sink out, m8_erro
     if (t->heard) st = t->heard(t->user, t->question, err);
     if (st) return st;
     if (out.push) {
-        struct voice_opts o = { .model = t->voice, .user = t->user,
-                                .speak = { .length_scale = t->speed > 0 && t->speed != 1 ? (float)(1 / t->speed) : 0, .speaker = t->speaker,
-                                           .seed = t->seed },
+        struct voice_opts o = { .model = t->voice, .user = t->user, .speak = t->speak,
                                 .encode = { .format = t->format, .bit_rate = t->bit_rate } };
+        o.speak.seed = t->seed;
         st = voice_start(&v, &o, out, err);
         if (st) return st;
     }

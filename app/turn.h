@@ -22,8 +22,8 @@ struct turn {
     m8_status (*voice)(void *user, m8_model **tts, m8_error *err); /* gives the model that speaks, when it is needed; on another thread */
     struct ball *ball;
     const char *language;
-    int beam, bit_rate, speaker;
-    double speed;
+    int beam, bit_rate;
+    m8_speak_opts speak; /* its seed is the turn's */
     uint64_t seed; /* 0: a new one each turn */
     m8_audio_format format;
     m8_status (*heard)(void *user, const char *question, m8_error *err); /* as soon as it is known; may be NULL */

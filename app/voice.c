@@ -44,11 +44,38 @@ static m8_status take_pcm(void *user, const float *samples, size_t n)
     return cancelled ? M8_E_CANCELLED : m8_encoder_push(v->encoder, samples, n, &v->err);
 }
 
-static struct clause *next_clause(struct voice *v)
+static bool speaks_as_a_whole(const m8_model *tts) { return !strcmp(m8_model_family(tts), "parler"); }
+
+/* All that is left, in one. */
+static struct clause *join(struct voice *v)
 {
+    size_t n = 0;
+    for (struct clause *c = v->first; c; c = c->next) n += strlen(c->text);
+    struct clause *whole = m8_malloc(sizeof *whole + n + 1);
+    if (!whole) return NULL;
+    char *at = whole->text;
+    for (struct clause *c = v->first, *next; c; c = next) {
+        next = c->next;
+        at = stpcpy(at, c->text);
+        m8_free(c);
+    }
+    v->first = NULL;
+    v->last = &v->first;
+    return whole;
+}
+
+static struct clause *next_clause(struct voice *v, m8_status *st)
+{
+    bool whole = speaks_as_a_whole(v->tts);
     pthread_mutex_lock(&v->lock);
-    while (!v->first && !v->ended) pthread_cond_wait(&v->news, &v->lock);
+    while ((!v->first || whole) && !v->ended) pthread_cond_wait(&v->news, &v->lock);
     struct clause *c = v->cancelled ? NULL : v->first;
+    if (c && whole && c->next) {
+        c = join(v);
+        pthread_mutex_unlock(&v->lock);
+        if (!c) *st = m8_fail(&v->err, M8_E_NOMEM, "the voice");
+        return c;
+    }
     if (c) {
         v->first = c->next;
         if (!v->first) v->last = &v->first;
@@ -57,13 +84,22 @@ static struct clause *next_clause(struct voice *v)
     return c;
 }
 
+m8_speak_opts voice_speak_opts(const struct options *o)
+{
+    return (m8_speak_opts){ .length_scale = o->speed > 0 && o->speed != 1 ? (float)(1 / o->speed) : 0, .speaker = o->speaker, .seed = o->seed,
+                            .description = o->description, .play_steps_in_s = (float)o->play_steps };
+}
+
+uint64_t voice_seed(const m8_model *tts, uint64_t given) { return given || !speaks_as_a_whole(tts) ? given : 42; }
+
 static void *speak(void *arg)
 {
     struct voice *v = arg;
     m8_status st = v->opts.model(v->opts.user, &v->tts, &v->err);
     if (!st) v->opts.encode.rate = m8_speak_rate(v->tts);
     if (!st) st = m8_encoder_open(&v->encoder, &v->opts.encode, (m8_bytes_sink){ take_bytes, v }, &v->err);
-    for (struct clause *c; !st && (c = next_clause(v));) {
+    v->opts.speak.seed = st ? 0 : voice_seed(v->tts, v->opts.speak.seed);
+    for (struct clause *c; !st && (c = next_clause(v, &st));) {
         st = m8_speak(v->tts, c->text, &v->opts.speak, (m8_pcm_sink){ take_pcm, v }, &v->err);
         m8_free(c);
     }

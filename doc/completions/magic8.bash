@@ -14,10 +14,10 @@ _magic8()
     esac
     case ${COMP_WORDS[1]} in
     serve)
-        options='--model --speed --speaker --host --port --auth --auth-message --tls-cert --tls-key --root-path --allow-host --allow-origin --trust-proxy --queue-size --access-log --no-listen --free --language --beam --max-tokens --temperature --top-k --top-p --min-p --f32 --threads --seed --json --verbose --help'
+        options='--model --speed --speaker --description --play-steps --host --port --auth --auth-message --tls-cert --tls-key --root-path --allow-host --allow-origin --trust-proxy --queue-size --access-log --no-listen --free --language --beam --max-tokens --temperature --top-k --top-p --min-p --f32 --threads --seed --json --verbose --help'
         ;;
     ask)
-        options='--model --output --bit-rate --speed --speaker --free --language --beam --max-tokens --temperature --top-k --top-p --min-p --f32 --threads --seed --json --verbose --help'
+        options='--model --output --bit-rate --speed --speaker --description --play-steps --free --language --beam --max-tokens --temperature --top-k --top-p --min-p --f32 --threads --seed --json --verbose --help'
         files=yes
         ;;
     listen)
@@ -28,7 +28,7 @@ _magic8()
         options='--model --system --max-tokens --temperature --top-k --top-p --min-p --f32 --threads --seed --json --verbose --help'
         ;;
     say)
-        options='--model --output --bit-rate --speed --speaker --f32 --threads --seed --json --verbose --help'
+        options='--model --output --bit-rate --speed --speaker --description --play-steps --max-tokens --temperature --f32 --threads --seed --json --verbose --help'
         ;;
     pull)
         options='--revision --offline --threads --seed --json --verbose --help'
@@ -42,7 +42,7 @@ _magic8()
         files=yes
         ;;
     bench)
-        options='--model --f32 --against --runs --threads --seed --json --verbose --help'
+        options='--model --description --play-steps --max-tokens --f32 --against --runs --threads --seed --json --verbose --help'
         words='asr llm tts e2e serve turn'
         ;;
     esac

@@ -1,4 +1,4 @@
-/** m8/infer.h - run models: hear (Whisper), answer (Llama family), speak (Piper).
+/** m8/infer.h - run models: hear (Whisper), answer (Llama family), speak (Piper, Parler-TTS).
  *
  *      m8_model *asr;
  *      st = m8_open(&asr, "whisper-base", NULL, &err);
@@ -37,7 +37,7 @@ typedef struct m8_open_opts {
  *  not known here), M8_E_IO, M8_E_NOMEM. */
 M8_API m8_status m8_open(m8_model **out, const char *path, const m8_open_opts *opts, m8_error *err);
 M8_API void m8_close(m8_model *model);              /* no call may be in flight */
-M8_API const char *m8_model_family(const m8_model *model); /* "whisper", "llama", "vits"; borrowed from the model */
+M8_API const char *m8_model_family(const m8_model *model); /* "whisper", "llama", "vits", "parler"; borrowed from the model */
 M8_API int m8_model_tasks(const m8_model *model);          /* m8_task bits */
 M8_API int64_t m8_model_params(const m8_model *model);     /* how many weights it has */
 
@@ -157,13 +157,14 @@ typedef struct m8_speak_opts {
     uint64_t seed;
     int speaker;        /* of a voice that has several */
     m8_cancel *cancel;  /* ends the call from another thread; NULL: none */
-    /* Parler alone, from here on; a Piper voice has no use for them */
-    const char *description; /* how to speak, in words; NULL: calmly, close, with clear sound, as Jenny where the model knows her */
+    /* Parler-TTS alone, from here on; a Piper voice has no use for them */
+    const char *description; /* how to speak, in words; NULL: "Jenny speaks at an average pace with a calm delivery in a very confined
+                              * sounding environment with clear audio quality." */
     float temperature;       /* 0: 1; negative: greedy */
     int top_k;               /* 0: 50, as transformers; negative: off */
-    int min_new_tokens;      /* columns before the end may come; 0: 10 */
-    int max_new_tokens;      /* 0: 2579, 30 s */
-    float play_steps_in_s;   /* chunks of so many seconds, as the original's streamer cuts them; 0: as early as they can be made, then growing */
+    int min_new_tokens;      /* columns of codes before the end may come; 0: 10 */
+    int max_new_tokens;      /* columns of one stretch of speech (86 a second), no more than the model has positions for; 0: 2579, 30 s */
+    float play_steps_in_s;   /* chunks of so many seconds, as the original's streamer cuts them; 0: as early as they can be made */
 } m8_speak_opts;
 
 M8_API int m8_speak_rate(const m8_model *tts); /* Hz */
@@ -171,9 +172,10 @@ M8_API int m8_speak_rate(const m8_model *tts); /* Hz */
 /** Speak text, pushing sound as it is made.
  *  tts   opened from a TTS model; any thread.      text  UTF-8, borrowed for the call; numbers, money and times are read out.
  *  out   receives mono float32 in [-1, 1] at m8_speak_rate(), the first chunk as early as it can be made.
- *  returns M8_OK, M8_E_ARG (nothing to say in it), M8_E_LIMIT (longer than 10,000 bytes), M8_E_CANCELLED or the sink's own
- *  status, M8_E_NOMEM.
- *  source: Kim, Kong & Son 2021, arXiv 2106.06103; as piper. */
+ *  returns M8_OK, M8_E_ARG (nothing to say in it; an option out of range), M8_E_LIMIT (text or description longer than 10,000
+ *  bytes, or than the model has positions for), M8_E_CANCELLED or the sink's own status, M8_E_NOMEM. Parler-TTS that does not
+ *  come to an end by itself ends at max_new_tokens, with M8_OK.
+ *  source: Kim, Kong & Son 2021, arXiv 2106.06103, as piper; Lyth & King 2024, arXiv 2402.01912, as parler_tts. */
 M8_API m8_status m8_speak(m8_model *tts, const char *text, const m8_speak_opts *opts, m8_pcm_sink out, m8_error *err);
 
 /* ---- check -------------------------------------------------------------------------------------------------------- */

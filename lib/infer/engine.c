@@ -2,6 +2,8 @@
 #include "models/model.h"
 #include <string.h>
 
+enum { MOST_TEXT = 10000 /* bytes to be spoken */ };
+
 static m8_status open_family(m8_model *m, const m8_open_opts *opts, m8_error *err)
 {
     const char *path = m8__weights_path(m->weights);
@@ -176,13 +178,25 @@ m8_status m8_tokenize(m8_model *m, const char *text, int **ids, size_t *n, m8_er
     return M8_OK;
 }
 
+static m8_status check_speak_opts(const m8_speak_opts *o, m8_error *err)
+{
+    if (o->description && strlen(o->description) > MOST_TEXT) return m8_fail(err, M8_E_LIMIT, "the description is longer than 10,000 bytes");
+    if (!(o->temperature <= 100)) return m8_fail(err, M8_E_ARG, "temperature: expected at most 100");
+    if (o->min_new_tokens < 0) return m8_fail(err, M8_E_ARG, "min_new_tokens: expected at least 0, not %d", o->min_new_tokens);
+    if (o->max_new_tokens < 0) return m8_fail(err, M8_E_ARG, "max_new_tokens: expected at least 0, not %d", o->max_new_tokens);
+    if (o->play_steps_in_s != 0 && !(o->play_steps_in_s >= 0.2f && o->play_steps_in_s <= 60))
+        return m8_fail(err, M8_E_ARG, "play_steps_in_s: expected 0, or 0.2 to 60");
+    return M8_OK;
+}
+
 m8_status m8_speak(m8_model *m, const char *text, const m8_speak_opts *opts, m8_pcm_sink out, m8_error *err)
 {
     static const m8_speak_opts none;
     if (!m || !m->family->speak) return cannot(m, "speak", err);
     if (!text || !out.push) return m8_fail(err, M8_E_ARG, "no text or no sink");
-    if (strlen(text) > 10000) return m8_fail(err, M8_E_LIMIT, "the text is longer than 10,000 bytes");
-    return m->family->speak(m, text, opts ? opts : &none, out, err);
+    if (strlen(text) > MOST_TEXT) return m8_fail(err, M8_E_LIMIT, "the text is longer than 10,000 bytes");
+    m8_status st = check_speak_opts(opts ? opts : &none, err);
+    return st ? st : m->family->speak(m, text, opts ? opts : &none, out, err);
 }
 
 m8_status m8_verify(m8_model *m, const char *expected, void (*report)(void *, const char *, double, double), void *user, m8_error *err)

@@ -122,6 +122,12 @@ static void put_speak(m8_buf *b, const m8_speak_opts *o)
     m8_put_f32(b, o->noise_w);
     m8_put_u64(b, o->seed);
     m8_put_u32(b, (uint32_t)o->speaker);
+    m8_put_text(b, o->description);
+    m8_put_f32(b, o->temperature);
+    m8_put_u32(b, (uint32_t)o->top_k);
+    m8_put_u32(b, (uint32_t)o->min_new_tokens);
+    m8_put_u32(b, (uint32_t)o->max_new_tokens);
+    m8_put_f32(b, o->play_steps_in_s);
 }
 
 static void get_speak(m8_speak_opts *o, m8_fields *f)
@@ -131,6 +137,12 @@ static void get_speak(m8_speak_opts *o, m8_fields *f)
     o->noise_w = m8_get_f32(f);
     o->seed = m8_get_u64(f);
     o->speaker = (int)m8_get_u32(f);
+    o->description = m8_get_text(f);
+    o->temperature = m8_get_f32(f);
+    o->top_k = (int)m8_get_u32(f);
+    o->min_new_tokens = (int)m8_get_u32(f);
+    o->max_new_tokens = (int)m8_get_u32(f);
+    o->play_steps_in_s = m8_get_f32(f);
 }
 
 /* ---- calls */

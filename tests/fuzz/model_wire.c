@@ -20,6 +20,9 @@ static void check_call(const uint8_t *data, size_t n, m8_arena *a)
     for (size_t i = 0; i < c.n_texts; i++) {
         if (!c.texts[i] != !again.texts[i] || (c.texts[i] && strcmp(c.texts[i], again.texts[i]))) abort();
     }
+    if (!c.speak.description != !again.speak.description || (c.speak.description && strcmp(c.speak.description, again.speak.description))) abort();
+    const void *floats = &c.speak.play_steps_in_s; /* as bytes: it may be NaN */
+    if (c.speak.max_new_tokens != again.speak.max_new_tokens || memcmp(floats, &again.speak.play_steps_in_s, sizeof(float))) abort();
     m8_buf_finish(&b);
 }
 

@@ -60,6 +60,9 @@ static void test_values(void **s)
     assert_true(o.temperature == -1 && o.speed == 1 && !o.threads && !o.seed && !o.output);
     assert_int_equal(parse(&o, V_CHAT, "--system=", NULL), 0);
     assert_string_equal(o.system, "");
+    assert_int_equal(parse(&o, V_SAY, "--description", "A man, slowly", "--play-steps=0.5", NULL), 0);
+    assert_string_equal(o.description, "A man, slowly");
+    assert_true(o.play_steps == 0.5 && o.temperature == -1);
 }
 
 static void test_wrong(void **s)
@@ -86,6 +89,7 @@ static void test_wrong(void **s)
         { "--temperature", "inf", "--temperature" },
         { "--temperature", "11", "--temperature: expected a number from 0 to 10" },
         { "--temperature", "1e999", "--temperature" },
+        { "--play-steps", "0.1", "--play-steps: expected a number from 0.2 to 60" },
         { "--json=yes", NULL, "--json takes no value" },
         { "-jx", NULL, "unknown option -jx" },
         { "-vx", NULL, "takes no value" },
