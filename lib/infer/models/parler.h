@@ -31,19 +31,25 @@ struct parler {
     nn_w enc_to_dec;                  /* n_out 0: none */
     const m8__tensor *prompts;        /* [n_prompt_vocab, d] */
     const m8__tensor *columns[PARLER_MOST_Q]; /* embed_tokens [vocab + 1, d] */
-    const m8__tensor *positions, *prompt_positions; /* stored sinusoids, or NULL */
-    float *rope_table;
+    const m8__tensor *positions, *prompt_positions; /* stored sinusoids; NULL: computed by frequencies [d / 2] */
+    float *frequencies, *rope_table;
     struct parler_layer *layers;
     float *norm, *norm_bias;
     nn_w heads;                       /* the n_q heads stacked: [n_q * vocab, d] */
     struct parler_speech *speech;     /* calls in flight: parler_speak.c */
 };
 
+/* config: the whole of config.json. Everything but dac and speech. */
+m8_status m8__parler_load(struct parler *m, nn_load *l, const json_t *config);
+
 /* What cross-attention sees: keys and values of every layer, of a description (and, with prompt_cross, of the prompt behind it). */
 struct parler_cross;
 m8_status m8__parler_cross_new(struct parler_cross **out, nn_run *r, const struct parler *m, const int *description, int n,
                                const int *prompt, int n_prompt /* used only with prompt_cross */, m8_error *err);
 void m8__parler_cross_free(struct parler_cross *c);
+/* The states that its keys and values are made of [n (+ n_prompt), d]; ids are not checked. tap as m8__t5_encode's. */
+nn_t m8__parler_states(nn_run *r, const struct parler *m, const int *description, int n, const int *prompt, int n_prompt,
+                       void (*tap)(void *user, int i, nn_t h), void *user);
 
 /* One speaker: the keys and values of its positions so far. cap: of positions, prompt included; pages untouched cost nothing. */
 struct parler_seq;
@@ -54,7 +60,8 @@ int m8__parler_seq_n(const struct parler_seq *s); /* positions so far */
 
 /* The next rows of some speakers through the decoder together: the prompt (first step, unless prompt_cross) and a column of ids as
  * they are fed, delay and all. Logits [n * n_q, vocab] in the run's arena, row i * n_q + k is codebook k of steps[i]. A speaker's
- * logits are the same alone and in company. tap as m8__t5_encode's: the rows of all steps. */
+ * logits are the same alone and in company. tap as m8__t5_encode's: the rows of all steps. r->status: M8_E_ARG (an id that is none),
+ * M8_E_LIMIT (more positions than the cache has), M8_E_NOMEM; nothing has been added to any cache's length then. */
 struct parler_step {
     struct parler_seq *seq;
     const int *prompt;

@@ -128,7 +128,7 @@ struct source {
     int row0, n_out, unpermute;
 };
 struct packing {
-    struct source src[8];
+    struct source src[16];
     int n_src;
     const float *rows; /* instead of sources: [n_out][taps * n_in] */
     nn_w w;
@@ -227,6 +227,7 @@ nn_w nn_load_linear(nn_load *l, const nn_part *parts, int n_parts, int n_in, nn_
     struct packing p = {0};
     int n_out = 0;
     nn_type type = NN_Q4; /* the more exact one of a mixed stack */
+    if (n_parts > (int)(sizeof p.src / sizeof *p.src)) n_parts = 0, l->status = m8_fail(l->err, M8_E_ARG, "a stack of too many matrices");
     for (int i = 0; i < n_parts && !l->status; i++) {
         struct source *s = &p.src[p.n_src++];
         *s = (struct source){ .row0 = n_out, .n_out = parts[i].n_out, .unpermute = parts[i].unpermute };

@@ -75,7 +75,7 @@ bool nn_has(const nn_load *l, const char *fmt, ...) M8_PRINTF(2, 3);
 /* A tensor of exactly this shape as float32; "name: expected [4, 4], file has [4, 1]" otherwise. */
 float *nn_load_vec(nn_load *l, int n, const char *fmt, ...) M8_PRINTF(3, 4);
 float *nn_load_mat(nn_load *l, int rows, int cols, const char *fmt, ...) M8_PRINTF(4, 5);
-/* Matrices [n_out, n_in] stacked along their outputs (Q, K and V in one product). The type follows the file's and the precision:
+/* Matrices [n_out, n_in] stacked along their outputs (Q, K and V in one product; 16 at most). The type follows the file's and the precision:
  * NN_F32 in M8_F32; in M8_FAST Q4_* -> NN_Q4, the other quantised types -> NN_Q8, the rest -> `fast` (NN_F32, NN_BF16 or NN_Q8). */
 nn_w nn_load_linear(nn_load *l, const nn_part *parts, int n_parts, int n_in, nn_type fast);
 /* From float32 in memory [n_out][taps][n_in]; type as given (Q8, Q4: n_in a multiple of 32; Q4 not possible). */
