@@ -8,7 +8,7 @@
 
 enum { MOST = 200, LONG = 1536 };
 
-enum op { GELU, GELU_TANH, SILU_MUL, TANH_SIGMOID, TANH_V, LEAKY, ADD, N_OPS };
+enum op { GELU, GELU_TANH, SILU_MUL, TANH_SIGMOID, TANH_V, LEAKY, ADD, SNAKE, N_OPS };
 static const float SLOPE = 0.1f;
 
 static void call(const struct m8__kernels *k, enum op op, float *dst, const float *a, const float *b, int n)
@@ -21,6 +21,7 @@ static void call(const struct m8__kernels *k, enum op op, float *dst, const floa
     case TANH_V: k->tanh_v(dst, a, n); break;
     case LEAKY: k->leaky(dst, a, n, SLOPE); break;
     case ADD: memmove(dst, a, n * sizeof *dst), k->add(dst, b, n); break;
+    case SNAKE: k->snake(dst, a, b, b, n); break;
     case N_OPS: break;
     }
 }
@@ -62,6 +63,10 @@ static double want(enum op op, double a, double b, double *tol)
     case ADD:
         y = (float)(a + b);
         break;
+    case SNAKE:
+        y = a + b * pow(sin(M_PI * fmod(a * b, 1)), 2);
+        *tol = fabs(b) * (2e-7 * fabs(a * b) + 3e-7) + 1.2e-7 * fabs(y);
+        break;
     case N_OPS:
         break;
     }
@@ -100,6 +105,26 @@ static void elements(const struct m8__kernels *k, enum op op, int n, bool odd)
             check_same(&one, y + i, sizeof one, "alone, element", i);
     }
     check_let_go();
+}
+
+/* The bits of snake and to_bf16 one after the other, written nowhere else. */
+static void snake_to_bf16(const struct m8__kernels *k)
+{
+    for (int n = 0; n < MOST; n += check_int(1, 5)) {
+        float *x = check_mem(n * sizeof *x), *freq = check_mem(n * sizeof *x), *by = check_mem(n * sizeof *x), *y = check_mem(n * sizeof *x);
+        uint16_t *got = check_mem(n * sizeof *got), *want = check_mem(n * sizeof *want);
+        for (int i = 0; i < n; i++) {
+            x[i] = i % 9 ? 3 * check_normal() : 1e4f * check_odd_float();
+            freq[i] = check_normal();
+            by[i] = check_normal();
+        }
+        k->snake(y, x, freq, by, n);
+        k->to_bf16(want, y, n);
+        k->snake_bf16(got, x, freq, by, n);
+        for (int i = 0; i < n; i++) /* a fused sum may round the other way first */
+            check_near(from_bf16(got[i]), from_bf16(want[i]), 0x1p-7 * fabs(y[i]) * (fabs(y[i] - from_bf16(want[i])) > 0x1.fp-9 * fabs(y[i])), "snake_bf16", n, i);
+        check_let_go();
+    }
 }
 
 static void rows(const struct m8__kernels *k, int n, float scale, int sort)
@@ -145,7 +170,9 @@ struct arg {
 static void call_op(void *p)
 {
     struct arg *a = p;
-    if (a->op == N_OPS)
+    if (a->op == N_OPS + 1)
+        a->k->snake_bf16((uint16_t *)a->y, a->a, a->b, a->b, LONG);
+    else if (a->op == N_OPS)
         a->k->softmax(a->y, LONG, 1);
     else
         call(a->k, a->op, a->y, a->a, a->b, LONG);
@@ -158,8 +185,9 @@ void check_vec(const struct m8__kernels *k)
         const char *name;
     } ops[] = {{(check_fn)k->gelu, "gelu"}, {(check_fn)k->gelu_tanh, "gelu_tanh"}, {(check_fn)k->silu_mul, "silu_mul"},
                {(check_fn)k->tanh_sigmoid, "tanh_sigmoid"}, {(check_fn)k->tanh_v, "tanh_v"}, {(check_fn)k->leaky, "leaky"},
-               {(check_fn)k->add, "add"}, {(check_fn)k->softmax, "softmax"}};
-    for (int op = 0; op <= N_OPS; op++) {
+               {(check_fn)k->add, "add"}, {(check_fn)k->snake, "snake"}, {(check_fn)k->softmax, "softmax"},
+               {(check_fn)k->snake_bf16, "snake_bf16"}};
+    for (int op = 0; op <= N_OPS + 1; op++) {
         if (!check_func(ops[op].fn, ops[op].name))
             continue;
         if (check_benching) {
@@ -169,6 +197,8 @@ void check_vec(const struct m8__kernels *k)
             check_bench("1536", call_op, &a, LONG, "G/s    ", 0);
         } else if (op == N_OPS) {
             softmax(k);
+        } else if (op > N_OPS) {
+            snake_to_bf16(k);
         } else {
             for (int n = 0; n < MOST; n += check_int(1, 5))
                 for (int odd = 0; odd < 2; odd++)

@@ -71,6 +71,9 @@ struct m8__kernels {
     void (*tanh_v)(float *dst, const float *src, int n);
     void (*leaky)(float *dst, const float *src, int n, float slope);
     void (*add)(float *dst, const float *src, int n);                           /* dst += src */
+    /* x + by[i] * sin(pi * freq[i] * x)^2; the second as to_bf16 of the first */
+    void (*snake)(float *dst, const float *src, const float *freq, const float *by, int n);
+    void (*snake_bf16)(uint16_t *dst, const float *src, const float *freq, const float *by, int n);
     void (*layer_norm)(float *dst, const float *x, const float *gamma, const float *beta, int n, float eps);
     void (*rms_norm)(float *dst, const float *x, const float *w, int n, float eps);
 };

@@ -19,8 +19,11 @@ struct dac_stream; /* one sound on its way: what each layer still needs of what 
 m8_status m8__dac_stream_new(struct dac_stream **out, const struct dac *d, m8_error *err);
 void m8__dac_stream_free(struct dac_stream *s);
 /* n more frames, codes [n][codebooks], each below the codebook's size; last: no more will come (n may be 0). The samples that are
- * final by now, [count, 1] in the run's arena; all together n_frames * hop. tap (may be NULL) sees every layer's output by its name
- * in the original ("model.1.block.2.block.1"). */
+ * final by now, [count, 1] in the run's arena; all together n_frames * hop. It works in blocks of frames, so n may be large. tap (may
+ * be NULL) sees every layer's output by its name in the original ("decoder.model.1.block.2.block.1"), piece by piece.
+ *
+ * A stream belongs to one thread at a time; run and pool may be others at each push. When a push fails (r->status: no memory, or
+ * cancelled by r->stop) the stream is out of step, and all later ones fail with the same status. */
 nn_t m8__dac_push(nn_run *r, struct dac_stream *s, const int *codes, int n, bool last, void (*tap)(void *user, const char *layer, nn_t x),
                   void *user);
 

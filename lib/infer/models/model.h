@@ -53,7 +53,7 @@ struct m8__family {
 /* A model without a family yet; m8_close undoes it. */
 m8_model *m8__model_new(const m8_open_opts *opts);
 
-extern const struct m8__family m8__whisper, m8__llama, m8__vits, m8__t5, m8__parler;
+extern const struct m8__family m8__whisper, m8__llama, m8__vits, m8__t5, m8__parler, m8__dac;
 extern const struct m8__family *const m8__families[]; /* NULL-terminated */
 
 #endif

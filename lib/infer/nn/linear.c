@@ -179,6 +179,17 @@ nn_t nn_linear(nn_run *r, nn_t x, const nn_w *w) { return linear(r, x, w, NN_NON
 nn_t nn_linear_act(nn_run *r, nn_t x, const nn_w *w, nn_act act) { return linear(r, x, w, act, (nn_t){0}); }
 nn_t nn_linear_add(nn_run *r, nn_t x, const nn_w *w, nn_t to) { return linear(r, x, w, NN_NONE, to); }
 
+void nn_conv_to(nn_run *r, nn_t y, const void *x, const nn_w *w, nn_conv_opts o)
+{
+    int ld = w->type == NN_BF16 ? (w->n_in + 1) & ~1 : w->n_in;
+    if (r->status || !y.n) return;
+    struct job j = { .r = r, .w = w, .act = o.act, .residual = o.residual };
+    j.g = (struct m8__gemm){ .y = y.d, .ldy = y.ld, .x = x, .ldx = ld, .n = y.n, .n_out = w->n_out, .w = w->data, .panel = w->panel,
+                             .n_in = ld, .taps = w->taps, .stride = o.stride ? o.stride : 1, .dilation = o.dilation ? o.dilation : 1,
+                             .bias = w->bias };
+    run(&j);
+}
+
 nn_t nn_conv(nn_run *r, nn_t x, const nn_w *w, nn_conv_opts o)
 {
     int stride = o.stride ? o.stride : 1, dilation = o.dilation ? o.dilation : 1;
@@ -197,10 +208,7 @@ nn_t nn_conv(nn_run *r, nn_t x, const nn_w *w, nn_conv_opts o)
     if (bf16) c.bf16 = (uint16_t *)padded;
     else c.f32 = (float *)padded;
     convert(&c);
-    struct job j = { .r = r, .w = w, .act = o.act, .residual = o.residual };
-    j.g = (struct m8__gemm){ .y = y.d, .ldy = y.ld, .x = padded, .ldx = ld, .n = n, .n_out = w->n_out, .w = w->data, .panel = w->panel,
-                             .n_in = ld, .taps = w->taps, .stride = stride, .dilation = dilation, .bias = w->bias };
-    run(&j);
+    nn_conv_to(r, y, padded, w, o);
     m8_arena_back(r->arena, mark);
     return y;
 }

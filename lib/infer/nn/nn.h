@@ -100,6 +100,9 @@ typedef struct nn_conv_opts {
     nn_t residual; /* of the result's shape, added to it at the end; or {0} */
 } nn_conv_opts;
 nn_t nn_conv(nn_run *r, nn_t x, const nn_w *w, nn_conv_opts o);
+/* The same into y, of x whose rows are in the weights' type (bf16: an even number of channels) and stand there with all that is to
+ * be seen before and behind them: row i of y sees rows i * stride + tap * dilation. pad and slope are not looked at. */
+void nn_conv_to(nn_run *r, nn_t y, const void *x, const nn_w *w, nn_conv_opts o);
 /* Transposed convolution by nn_load_conv_t's weights: [n, n_in] -> [n * stride, n_out], pad = (k - stride) / 2 rows cut at each end. */
 nn_t nn_conv_t(nn_run *r, nn_t x, const nn_w *w, int n_out, int stride, float slope);
 

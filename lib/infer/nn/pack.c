@@ -107,6 +107,18 @@ static void pack_q8(struct q8_block *to, const float *rows, int k)
     }
 }
 
+void m8__pack_lane(nn_type type, void *panel, int lane, const float *row, int n_in, int taps)
+{
+    if (type == NN_F32) {
+        for (int i = 0; i < taps * n_in; i++) ((float *)panel)[(size_t)i * PANEL + lane] = row[i];
+        return;
+    }
+    for (int tap = 0; tap < taps; tap++) {
+        uint16_t *to = (uint16_t *)panel + (size_t)tap * ((n_in + 1) & ~1) * PANEL + 2 * lane;
+        for (int c = 0; c < n_in; c++) to[(size_t)(c / 2) * 2 * PANEL + c % 2] = m8__float_to_bf16(*row++);
+    }
+}
+
 void m8__pack_floats(nn_type type, void *panel, const float *rows, int n_in, int taps)
 {
     int k = n_in * taps;

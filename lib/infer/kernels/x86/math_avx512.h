@@ -76,4 +76,17 @@ static inline __m512 erf_v(__m512 x)
     return _mm512_mask_blend_ps(_mm512_cmp_ps_mask(a, ALL(0.927734375f), _CMP_LE_OQ), big, p);
 }
 
+/* x + by * sin(pi * freq * x)^2 */
+static inline __m512 snake_v(__m512 x, __m512 freq, __m512 by)
+{
+    __m512 t = _mm512_mul_ps(freq, x);
+    __m512 r = _mm512_sub_ps(t, _mm512_roundscale_ps(t, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC));
+    __m512 u = _mm512_mul_ps(r, r), p = step(ALL(-3.33621097f), u, 13.0371122f);
+    p = step(p, u, -30.0985527f);
+    p = step(p, u, 42.7269287f);
+    p = step(p, u, -32.4696617f);
+    p = step(p, u, 9.86960411f);
+    return _mm512_fmadd_ps(_mm512_mul_ps(p, u), by, x);
+}
+
 #endif
