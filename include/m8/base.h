@@ -102,6 +102,7 @@ typedef struct m8_sys {
     int (*epoll_create)(int flags); /* epoll_create1 */
     int (*epoll_ctl)(int epoll, int what, int fd, void *event);
     int (*eventfd)(unsigned n, int flags);
+    int (*link_open)(int fd, const char *path);               /* a name for a file that was opened without one (O_TMPFILE) */
 } m8_sys;
 
 M8_API void m8_sys_set(const m8_sys *sys); /* borrowed for ever; NULL: the C library's again */

@@ -26,6 +26,13 @@ static ssize_t sys_sendmsg(int fd, const void *msghdr, int flags) { return sendm
 static int sys_eventfd(unsigned n, int flags) { return eventfd(n, flags); }
 static int sys_epoll_ctl(int epoll, int what, int fd, void *event) { return epoll_ctl(epoll, what, fd, event); }
 
+static int sys_link_open(int fd, const char *path)
+{
+    char from[40];
+    snprintf(from, sizeof from, "/proc/self/fd/%d", fd);
+    return linkat(AT_FDCWD, from, AT_FDCWD, path, AT_SYMLINK_FOLLOW);
+}
+
 static int sys_socketpair(int fds[2]) { return socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds); }
 static int sys_spawn(pid_t *pid, const char *path, const void *actions, const void *attr, char *const *argv, char *const *env)
 {
@@ -38,7 +45,7 @@ static const m8_sys libc = {
     .rename = rename, .unlink = unlink, .mkdir = sys_mkdir, .symlink = symlink, .mmap = mmap, .munmap = munmap,
     .thread_create = sys_thread_create, .socketpair = sys_socketpair, .send = send, .spawn = sys_spawn,
     .socket = socket, .accept = sys_accept, .recv = recv, .sendmsg = sys_sendmsg, .sendfile = sendfile,
-    .epoll_create = epoll_create1, .epoll_ctl = sys_epoll_ctl, .eventfd = sys_eventfd,
+    .epoll_create = epoll_create1, .epoll_ctl = sys_epoll_ctl, .eventfd = sys_eventfd, .link_open = sys_link_open,
 };
 static m8_sys merged;
 static const m8_sys *table = &libc;
@@ -53,6 +60,7 @@ void m8_sys_set(const m8_sys *sys)
     TAKE(rename), TAKE(unlink), TAKE(mkdir), TAKE(symlink), TAKE(mmap), TAKE(munmap), TAKE(thread_create);
     TAKE(socketpair), TAKE(send), TAKE(spawn);
     TAKE(socket), TAKE(accept), TAKE(recv), TAKE(sendmsg), TAKE(sendfile), TAKE(epoll_create), TAKE(epoll_ctl), TAKE(eventfd);
+    TAKE(link_open);
 #undef TAKE
     table = &merged;
 }

@@ -108,6 +108,13 @@ static int t_unlink(const char *path) { return fails_with(EACCES) ? -1 : unlink(
 static int t_mkdir(const char *path, unsigned mode) { return fails_with(EACCES) ? -1 : mkdir(path, mode); }
 static int t_symlink(const char *to, const char *path) { return fails_with(EPERM) ? -1 : symlink(to, path); }
 
+static int t_link_open(int fd, const char *path)
+{
+    char from[40];
+    snprintf(from, sizeof from, "/proc/self/fd/%d", fd);
+    return fails_with(EACCES) ? -1 : linkat(AT_FDCWD, from, AT_FDCWD, path, AT_SYMLINK_FOLLOW);
+}
+
 static void *t_mmap(void *at, size_t n, int prot, int flags, int fd, off_t off)
 {
     if (fails_with(EIO)) return MAP_FAILED;
@@ -178,7 +185,7 @@ static const m8_sys table = {
     .rename = t_rename, .unlink = t_unlink, .mkdir = t_mkdir, .symlink = t_symlink, .mmap = t_mmap, .munmap = t_munmap,
     .thread_create = t_thread, .socketpair = t_socketpair, .send = t_send, .spawn = t_spawn,
     .socket = t_socket, .accept = t_accept, .recv = t_recv, .sendmsg = t_sendmsg, .sendfile = t_sendfile,
-    .epoll_create = t_epoll_create, .epoll_ctl = t_epoll_ctl, .eventfd = t_eventfd,
+    .epoll_create = t_epoll_create, .epoll_ctl = t_epoll_ctl, .eventfd = t_eventfd, .link_open = t_link_open,
 };
 
 void torture_start(int fail_at)

@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "weights/reader.h"
+#include "weights/gguf_write.h"
 
 #define MAX_KEYS 100000 /* most seen: about 60 */
 
@@ -18,6 +18,13 @@ static const struct {
     { 10, DT_Q2_K }, { 11, DT_Q3_K }, { 12, DT_Q4_K }, { 13, DT_Q5_K }, { 14, DT_Q6_K }, { 24, DT_I8 }, { 25, DT_I16 },
     { 26, DT_I32 },  { 27, DT_I64 },  { 28, DT_F64 },  { 30, DT_BF16 },
 };
+
+int m8__gguf_type_id(m8__dtype type)
+{
+    for (size_t i = 0; i < sizeof TYPES / sizeof *TYPES; i++)
+        if (TYPES[i].type == type) return (int)TYPES[i].id;
+    return -1;
+}
 
 static bool take_string(cursor *c, m8__view *s)
 {
