@@ -26,7 +26,7 @@ m8_status find_model(char **path, const char *role, const char *given, m8_error 
     const char *id = given ? given : default_id(hub, role);
     const m8_hub_model *known = id ? m8_hub_find(hub, id) : NULL;
     if (!id) st = m8_fail(err, M8_E_NOTFOUND, "the catalog has no model for %s", role);
-    else if (known && strcmp(known->role, role))
+    else if (known && role && strcmp(known->role, role))
         st = m8_fail(err, M8_E_ARG, "%s is a model for %s, not for %s", id, known->role, role);
     else st = m8_hub_path(hub, id, path, &why);
     if (st && id && (why.status == M8_E_NOTFOUND || why.status == M8_E_HASH))

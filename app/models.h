@@ -6,7 +6,7 @@
 
 /** Where the model for a role lies, as m8_open takes it: a file, or a folder.
  *  path   new (m8_free).
- *  role   "asr", "llm" or "tts".
+ *  role   "asr", "llm" or "tts"; NULL: any, and then `given` is not NULL.
  *  given  what --model said: a path, an id of the catalog, or a repository of the hub ("org/name"); NULL: the default set's.
  *  Nothing is fetched: only the cache is looked at.
  *  returns M8_OK, M8_E_NOTFOUND (the text tells what to run), M8_E_FORMAT (the catalog), M8_E_NOMEM. */

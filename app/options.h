@@ -58,6 +58,8 @@ struct options {
     const char *against;
     int runs;             /* 0: the bench's own */
 
+    const char *type;     /* quantize */
+
     /* pull, models */
     const char *revision;
     bool offline;
@@ -67,7 +69,7 @@ struct options {
 /* One bit a verb: which verbs an option is for. */
 enum {
     V_ASK = 1 << 0, V_LISTEN = 1 << 1, V_CHAT = 1 << 2, V_SAY = 1 << 3, V_PULL = 1 << 4, V_MODELS = 1 << 5,
-    V_VERIFY = 1 << 6, V_BENCH = 1 << 7, V_DOCS = 1 << 8, V_SERVE = 1 << 9, V_WORKER = 1 << 15,
+    V_VERIFY = 1 << 6, V_BENCH = 1 << 7, V_DOCS = 1 << 8, V_SERVE = 1 << 9, V_QUANTIZE = 1 << 10, V_WORKER = 1 << 15,
     V_ALL = 0xFFFF,
     V_COMMON = V_ALL & ~(V_DOCS | V_WORKER), /* what a person may type */
 };
@@ -123,5 +125,6 @@ int cmd_pull(const struct options *o);
 int cmd_models(const struct options *o);
 int cmd_verify(const struct options *o);
 int cmd_bench(const struct options *o);
+int cmd_quantize(const struct options *o);
 
 #endif

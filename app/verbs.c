@@ -32,6 +32,11 @@ const struct verb verbs[] = {
     { "verify", V_VERIFY, cmd_verify, "DIR", 1, 1, "compare a model with what its original computes",
       "DIR holds a model and expected.safetensors, made by the original implementation; the largest difference of every tensor is printed.",
       "@file", false },
+    { "quantize", V_QUANTIZE, cmd_quantize, "IN OUT", 2, 2, "write a model in fewer bits",
+      "IN is a Llama or Parler model: a file or folder (GGUF, safetensors), a name of the catalog or a repository of the hub that is in the "
+      "cache. OUT is a file whose name ends in .gguf, or a folder for model.gguf; it appears there when it is whole. --type is that of the "
+      "matrices that are read for every token; embeddings, heads and what is read once keep more bits.",
+      "@file", false },
     { "bench", V_BENCH, cmd_bench, "[asr|llm|tts|e2e|serve|turn [AUDIO|TEXT]]", 0, 2, "measure",
       "Prints one JSON object a line: what, figure, threads, runs, median, minimum, unit; the last line has all medians. asr, llm, tts and e2e "
       "measure the models, serve a small app under load (echoes, a generator, 2,000 open streams, streamed sound), turn a spoken question "
@@ -85,6 +90,7 @@ const struct opt opt_rows[] = {
     { "f32", 0, OPT_FLAG, AT(f32), ROLES, NULL, "compute everything in float32, as the original implementations do" },
     { "against", 0, OPT_TEXT, AT(against), V_BENCH, "CMD", "run a peer's command in alternating turns, and print the ratio" },
     { "runs", 0, OPT_INT, AT(runs), V_BENCH, "N", "how many turns", 1, 100000 },
+    { "type", 0, OPT_TEXT, AT(type), V_QUANTIZE, "T", "f32, f16, bf16, q8_0, q6_k, q5_k, q5_1, q5_0, q4_k, q4_1 or q4_0" },
     { "revision", 0, OPT_TEXT, AT(revision), V_PULL, "R", "branch, tag or commit of the repository (main)" },
     { "offline", 0, OPT_FLAG, AT(offline), V_PULL, NULL, "use the cache only" },
     { "path", 0, OPT_FLAG, AT(path), V_MODELS, NULL, "print only where the models lie" },

@@ -3,7 +3,7 @@ _magic8()
 {
     local word=${COMP_WORDS[COMP_CWORD]} before=${COMP_WORDS[COMP_CWORD - 1]} options='' words='' files=''
     if [ "$COMP_CWORD" -eq 1 ]; then
-        COMPREPLY=($(compgen -W 'serve ask listen chat say pull models verify bench --help --version' -- "$word"))
+        COMPREPLY=($(compgen -W 'serve ask listen chat say pull models verify quantize bench --help --version' -- "$word"))
         return
     fi
     case $before in
@@ -39,6 +39,10 @@ _magic8()
         ;;
     verify)
         options='--model --f32 --threads --seed --json --verbose --help'
+        files=yes
+        ;;
+    quantize)
+        options='--type --threads --seed --json --verbose --help'
         files=yes
         ;;
     bench)

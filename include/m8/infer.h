@@ -188,6 +188,27 @@ M8_API m8_status m8_verify(m8_model *model, const char *expected,
                            void (*report)(void *user, const char *tensor, double max_diff, double tolerance), void *user,
                            m8_error *err);
 
+/* ---- smaller files -------------------------------------------------------------------------------------------------- */
+
+typedef struct m8_quantize_opts {
+    int n_threads; /* 0: one for each core */
+    /* After some megabytes each; bytes of the new file. Not M8_OK stops. NULL: nobody asks. */
+    m8_status (*progress)(void *user, const char *tensor, int64_t done, int64_t total);
+    void *user;
+    m8_cancel *cancel; /* ends the call from another thread; NULL: none */
+} m8_quantize_opts;
+
+/** Write a model's weights in another type, as a GGUF file that holds all that m8_open needs.
+ *  in    as for m8_open: a Llama or Parler model, GGUF or safetensors.
+ *  out   a file whose name ends in .gguf, or a folder (made where there is none) for model.gguf. What had that name is replaced
+ *        once the new file is whole; until then, and where it fails, nothing is there.
+ *  type  "f32", "f16", "bf16", "q8_0", "q6_k", "q5_0", "q5_1", "q5_k", "q4_0", "q4_1", "q4_k": of the matrices that are read for every
+ *        token; others, and rows that are no whole blocks, keep more bits (doc/models).
+ *  Memory stays at some megabytes. opts may be NULL.
+ *  returns M8_OK, M8_E_ARG (type), M8_E_UNSUPPORTED (another family; a tensor that has no place), M8_E_IO (a full disk is told before the
+ *  work begins), M8_E_CANCELLED or the sink's own status, what m8_open returns, M8_E_NOMEM. */
+M8_API m8_status m8_quantize(const char *in, const char *out, const char *type, const m8_quantize_opts *opts, m8_error *err);
+
 /* ---- in a process of its own -------------------------------------------------------------------------------------- */
 
 typedef struct m8_worker_opts {

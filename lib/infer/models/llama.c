@@ -176,8 +176,7 @@ static m8_status open_llama(m8_model *model, nn_load *l, m8_error *err)
         }
         return M8_OK;
     }
-    if (!is_gguf && st != M8_E_NOMEM) return M8_OK;
-    return m8_fail(err, st == M8_E_NOTFOUND ? M8_E_FORMAT : st, "%s", m8_error_text(&none));
+    return st == M8_E_NOTFOUND ? M8_OK : m8_fail(err, st, "%s", m8_error_text(&none));
 }
 
 static void close_llama(m8_model *model)

@@ -287,25 +287,18 @@ nn_t m8__parler_step(nn_run *r, const struct parler *m, const struct parler_step
 
 /* ---- the family */
 
-static bool view_is(m8__view v, const char *s) { return v.len == strlen(s) && !memcmp(v.data, s, v.len); }
 
 static bool match(const m8__weights *w)
 {
-    m8__view arch;
-    if (!strcmp(m8__weights_format(w), "gguf")) return m8__meta_str(w, "general.architecture", &arch) && view_is(arch, "parler_tts");
     const char *type = json_string_value(json_object_get(m8__weights_config(w), "model_type"));
-    return !strcmp(m8__weights_format(w), "safetensors") && type && !strcmp(type, "parler_tts");
+    return type && !strcmp(type, "parler_tts");
 }
 
 static m8_status open_parler(m8_model *model, nn_load *l, m8_error *err)
 {
     struct parler *m = model->impl = m8_calloc(1, sizeof *m);
     if (!m) return m8_fail(err, M8_E_NOMEM, "opening %s", m8__weights_path(l->w));
-    m8__view text;
-    json_t *own = m8__meta_str(l->w, "magic8.config", &text) ? json_loadb(text.data, text.len, 0, NULL) : NULL;
-    const json_t *config = own ? own : m8__weights_config(l->w);
-    m8_status st = m8__parler_load(m, l, config);
-    json_decref(own);
+    m8_status st = m8__parler_load(m, l, m8__weights_config(l->w));
     if (st) return st;
     m8_error none = {0}; /* a folder without a tokenizer is still a model: it can be verified */
     st = m8__tokenizer_open(&model->tokenizer, l->w, &none);

@@ -60,6 +60,7 @@ void m8__bpe_free(struct m8__bpe *b)
 }
 
 struct m8__merges *m8__bpe_merges(m8__tokenizer *t) { return &t->bpe->merges; }
+const char *m8__bpe_pre(const m8__tokenizer *t) { return m8__pretok_name(t->bpe->pre); }
 void m8__bpe_whole_words(m8__tokenizer *t) { t->bpe->whole_words = true; }
 
 struct work {

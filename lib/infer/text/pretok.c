@@ -25,17 +25,21 @@ static const struct family {
     const char *names; /* as tokenizer.ggml.pre has them, between blanks */
     const char *pattern[MOST];
     const char *regex; /* as tokenizer.json's Split has it */
+    const char *name;  /* as a new file has it */
 } families[] = {
     { " gpt2 gpt-2 default whisper phi-2 jina-es jina-de gigachat jais mpt olmo ", { gpt2 },
-      "'s|'t|'re|'ve|'m|'ll|'d| ?\\p{L}+| ?\\p{N}+| ?[^\\s\\p{L}\\p{N}]+|\\s+(?!\\S)|\\s+" },
-    { " smollm starcoder refact command-r codeshell ", { digits, gpt2 }, NULL },
+      "'s|'t|'re|'ve|'m|'ll|'d| ?\\p{L}+| ?\\p{N}+| ?[^\\s\\p{L}\\p{N}]+|\\s+(?!\\S)|\\s+", "gpt-2" },
+    { " smollm starcoder refact command-r codeshell ", { digits, gpt2 }, NULL, "smollm" },
     { " llama-bpe llama3 llama-v3 falcon3 pixtral ", { llama3 },
-      "(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|\\p{N}{1,3}| ?[^\\s\\p{L}\\p{N}]+[\\r\\n]*|\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+" },
+      "(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|\\p{N}{1,3}| ?[^\\s\\p{L}\\p{N}]+[\\r\\n]*|\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+",
+      "llama-bpe" },
     { " qwen2 deepseek-r1-qwen megrez ", { qwen2 },
-      "(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|\\p{N}| ?[^\\s\\p{L}\\p{N}]+[\\r\\n]*|\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+" },
+      "(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|\\p{N}| ?[^\\s\\p{L}\\p{N}]+[\\r\\n]*|\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+",
+      "qwen2" },
 };
 
 struct m8__pretok {
+    const char *name;
     pcre2_code *code[MOST];
     int n;
     pcre2_general_context *memory;
@@ -71,6 +75,7 @@ m8_status m8__pretok_new(m8__pretok **out, m8__view name, m8_error *err)
     if (!f)
         return m8_fail(err, M8_E_UNSUPPORTED, "unknown pre-tokenizer \"%.*s\"", (int)(name.len < 40 ? name.len : 40), name.data);
     m8__pretok *p = m8_calloc(1, sizeof *p);
+    if (p) p->name = f->name;
     if (p) p->memory = pcre2_general_context_create(take, give, NULL);
     if (p && p->memory) p->limits = pcre2_match_context_create(p->memory);
     if (!p || !p->limits) goto no_memory;
@@ -93,6 +98,8 @@ no_memory: /* the patterns are constants: nothing else makes them fail */
     m8__pretok_free(p);
     return m8_fail(err, M8_E_NOMEM, "no memory for the pre-tokenizer");
 }
+
+const char *m8__pretok_name(const m8__pretok *p) { return p->name; }
 
 void m8__pretok_free(m8__pretok *p)
 {

@@ -7,13 +7,16 @@
 
 typedef struct m8__tokenizer m8__tokenizer;
 
-/* Where a tokenizer comes from, tried in this order: the GGUF keys tokenizer.ggml.* of w; beside w: tokenizer.json (type BPE with
+/* Where a tokenizer comes from, tried in this order: the GGUF keys tokenizer.ggml.* of w; the key magic8.tokenizer, which holds a file; beside w: tokenizer.json (type BPE with
  * byte-level pre-tokenizer, or Unigram/BPE as SentencePiece), tokenizer.model, spiece.model; for Whisper as CTranslate2 keeps it
  * vocabulary.txt alone, whose ids are the ranks of the merges. A file without what is needed is M8_E_FORMAT and named. */
 m8_status m8__tokenizer_open(m8__tokenizer **out, const m8__weights *w, m8_error *err);
 /* From one file: *.json or a SentencePiece model, told by its bytes. */
 m8_status m8__tokenizer_open_file(m8__tokenizer **out, const char *path, m8_error *err);
 void m8__tokenizer_close(m8__tokenizer *t);
+/* The tokenizer beside w, and its chat template, as keys tokenizer.ggml.*; none is no failure. */
+struct m8__gguf;
+void m8__tokenizer_write(const m8__weights *w, struct m8__gguf *g);
 
 int m8__tokenizer_size(const m8__tokenizer *t);
 /* A special id by its text ("<|im_start|>", "</s>"), or -1. */

@@ -78,6 +78,7 @@ m8__view m8__scan_skip(m8__scan *s); /* over the next value; its bytes */
 typedef struct m8__pretok m8__pretok;
 m8_status m8__pretok_new(m8__pretok **out, m8__view name, m8_error *err); /* M8_E_UNSUPPORTED: name is not known */
 const char *m8__pretok_by_pattern(const char *regex);                    /* the name that has this pattern in tokenizer.json, or NULL */
+const char *m8__pretok_name(const m8__pretok *p);                        /* as llama.cpp writes it */
 void m8__pretok_free(m8__pretok *p);
 typedef m8_status (*m8__word_fn)(void *user, const char *word, size_t n);
 m8_status m8__pretok_run(const m8__pretok *p, const char *s, size_t n, m8__word_fn fn, void *user, m8_error *err);
@@ -85,6 +86,7 @@ m8_status m8__pretok_run(const m8__pretok *p, const char *s, size_t n, m8__word_
 /* ---- bpe.c */
 m8_status m8__bpe_new(m8__tokenizer *t, m8__view pre, m8_error *err);
 void m8__bpe_free(struct m8__bpe *b);
+const char *m8__bpe_pre(const m8__tokenizer *t); /* as tokenizer.ggml.pre has it */
 struct m8__merges;
 struct m8__merges *m8__bpe_merges(m8__tokenizer *t); /* to be filled; left empty, the ids are the ranks */
 void m8__bpe_whole_words(m8__tokenizer *t); /* a word that is a piece is taken whole (ignore_merges) */

@@ -223,9 +223,16 @@ m8_status m8__tokenizer_open(m8__tokenizer **out, const m8__weights *w, m8_error
 {
     *out = NULL;
     m8__view model;
-    if (!m8__meta_str(w, "tokenizer.ggml.model", &model)) return open_beside(out, w, err);
+    m8__meta_array file;
+    bool keys = m8__meta_str(w, "tokenizer.ggml.model", &model), within = m8__meta_array_get(w, "magic8.tokenizer", &file);
+    if (!keys && !within) return open_beside(out, w, err);
     m8__tokenizer *t = blank(err);
     if (!t) return M8_E_NOMEM;
+    if (!keys) {
+        m8_status st = file.type == 0 ? read_bytes(t, file.at, file.n, err) : m8_fail(err, M8_E_FORMAT, "magic8.tokenizer: expected bytes");
+        if (!st) st = ends_of_config(t, w, err);
+        return done(out, t, st, m8__weights_path(w), err);
+    }
     return done(out, t, from_gguf(t, w, model, err), m8__weights_path(w), err);
 }
 

@@ -175,5 +175,11 @@ m8_status m8__read_gguf(m8__weights *w, cursor c, m8_error *err)
     if (!st && m8__meta_int(w, "split.count", &parts) && parts > 1)
         return m8_fail(err, M8_E_UNSUPPORTED, "one of %lld parts of a GGUF that was cut: join them", (long long)parts);
     if (!st) st = m8__index(w, err);
+    m8__view config;
+    if (!st && m8__meta_str(w, "magic8.config", &config)) {
+        st = m8__json(&w->config, config.data, config.len, err);
+        if (!st && !json_is_object(w->config)) st = m8_fail(err, M8_E_FORMAT, "expected a JSON object");
+        if (st) m8_wrap(err, st, "magic8.config");
+    }
     return st;
 }

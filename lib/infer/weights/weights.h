@@ -45,7 +45,8 @@ const m8__tensor *m8__weights_find(const m8__weights *w, const char *name); /* a
 size_t m8__weights_count(const m8__weights *w);
 const m8__tensor *m8__weights_at(const m8__weights *w, size_t i); /* in the file's order */
 
-/* Configuration as JSON, borrowed; NULL when there is none. For GGUF: NULL, its keys are asked for one by one below. */
+/* Configuration as JSON, borrowed; NULL when there is none. For GGUF: the key magic8.config (m8_quantize), if it is there; the keys of
+ * others are asked for one by one below. */
 const json_t *m8__weights_config(const m8__weights *w);
 
 /* GGUF keys. The value functions return false when the key is missing or of another kind; integers and floats of every width

@@ -25,6 +25,7 @@ int fail_usage(const char *fmt, ...)
 #define VERB(name)                                                                                                       \
     int cmd_##name(const struct options *o) { return 0; }
 VERB(ask) VERB(listen) VERB(chat) VERB(say) VERB(pull) VERB(models) VERB(verify) VERB(bench) VERB(docs) VERB(serve) VERB(worker)
+VERB(quantize)
 
 static struct verb any = { .name = "any", .args = "X", .max_args = 3 };
 static char *argv[16];

@@ -199,7 +199,7 @@ static void test_files(void **state)
         { .key = "llama.context_length", .value = NAN }, { .key = "llama.attention.layer_norm_rms_epsilon", .value = -1.5 },
         { .key = "llama.attention.layer_norm_rms_epsilon", .value = INFINITY }, { .key = "llama.rope.freq_base", .value = 0 },
         { .key = "llama.rope.freq_base", .value = INFINITY }, { .key = "llama.rope.dimension_count", .value = 8 },
-        { .rope_scaling = "yarn" }, { .rope_scaling = "linear" }, { .vocab = N_TOKENS - 1 }, { .no_tokenizer = true },
+        { .rope_scaling = "yarn" }, { .rope_scaling = "linear" }, { .vocab = N_TOKENS - 1 },
         { .key = "tokenizer.ggml.bos_token_id", .value = 5000 },
         { .tensor = "token_embd.weight" }, { .tensor = "token_embd.weight", .dims = { N_TOKENS } },
         { .tensor = "token_embd.weight", .dims = { N_TOKENS, 16, 2 } }, { .tensor = "blk.0.attn_q.weight" },
@@ -236,6 +236,18 @@ static m8_status take(void *user, const char *s, size_t n)
     assert_true(n > 0);
     m8_buf_add(&said->text, s, n);
     return ++said->pushes == said->fail_at ? said->with : M8_OK;
+}
+
+static void test_no_tokenizer(void **state) /* is still a model: it can be verified */
+{
+    m8_model *m = NULL;
+    m8_error err = {0};
+    struct said said = {0};
+    write_model(&(struct lie){ .no_tokenizer = true });
+    assert_int_equal(m8_open(&m, path, &(m8_open_opts){ .n_threads = 1 }, &err), M8_OK);
+    assert_int_equal(m8_complete(m, "x", NULL, (m8_text_sink){ take, &said }, NULL, &err), M8_E_UNSUPPORTED);
+    assert_non_null(strstr(err.text, "no tokenizer"));
+    m8_close(m);
 }
 
 static m8_status chat(m8_model *m, const char *question, const m8_chat_opts *o, struct said *said, m8_usage *usage, m8_error *err)
@@ -526,7 +538,7 @@ int main(int argc, char **argv)
     snprintf(path, sizeof path, "%s/model.gguf", dir);
     snprintf(expected, sizeof expected, "%s/expected.safetensors", dir);
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_files), cmocka_unit_test(test_shapes), cmocka_unit_test(test_choices), cmocka_unit_test(test_no_end),
+        cmocka_unit_test(test_files), cmocka_unit_test(test_no_tokenizer), cmocka_unit_test(test_shapes), cmocka_unit_test(test_choices), cmocka_unit_test(test_no_end),
         cmocka_unit_test(test_limits), cmocka_unit_test(test_stop), cmocka_unit_test(test_crowd), cmocka_unit_test(test_verify),
         cmocka_unit_test(test_torture),
     };
