@@ -287,11 +287,20 @@ nn_t m8__parler_step(nn_run *r, const struct parler *m, const struct parler_step
 
 /* ---- the family */
 
-
 static bool match(const m8__weights *w)
 {
     const char *type = json_string_value(json_object_get(m8__weights_config(w), "model_type"));
     return type && !strcmp(type, "parler_tts");
+}
+
+static m8_status load_codec(struct parler *m, nn_load *l, m8_error *err)
+{
+    m->dac = m8__dac_load(l);
+    if (l->status) return l->status;
+    m->n_codes = m8__dac_codebook_size(m->dac);
+    if (m8__dac_codebooks(m->dac) == m->n_q && m->n_codes <= m->eos && m->n_codes <= m->bos) return M8_OK;
+    return m8_fail(err, M8_E_FORMAT, "%s: a decoder of %d codebooks and ends at %d, a codec of %d with %d codes", m8__weights_path(l->w), m->n_q,
+                   m->eos, m8__dac_codebooks(m->dac), m->n_codes);
 }
 
 static m8_status open_parler(m8_model *model, nn_load *l, m8_error *err)
@@ -299,6 +308,7 @@ static m8_status open_parler(m8_model *model, nn_load *l, m8_error *err)
     struct parler *m = model->impl = m8_calloc(1, sizeof *m);
     if (!m) return m8_fail(err, M8_E_NOMEM, "opening %s", m8__weights_path(l->w));
     m8_status st = m8__parler_load(m, l, m8__weights_config(l->w));
+    if (!st) st = load_codec(m, l, err);
     if (st) return st;
     m8_error none = {0}; /* a folder without a tokenizer is still a model: it can be verified */
     st = m8__tokenizer_open(&model->tokenizer, l->w, &none);

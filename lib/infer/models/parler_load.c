@@ -50,7 +50,6 @@ static m8_status read_sizes(struct parler *m, double *theta, nn_load *l, const j
     if (!sane) return m8_fail(l->err, M8_E_FORMAT, "%s: the decoder's sizes are missing in config.json or out of range", path);
     m->n_q = (int)n_q, m->vocab = (int)vocab, m->d = (int)width, m->n_heads = (int)heads, m->n_kv = (int)kv, m->n_cross_kv = (int)cross;
     m->dh = m->d / m->n_heads, m->d_ff = (int)d_ff, m->n_layers = (int)layers, m->max_pos = (int)pos, m->eos = (int)eos, m->bos = (int)bos;
-    m->n_codes = m->eos;
     m->rope = json_is_true(json_object_get(d, "rope_embeddings"));
     m->prompt_cross = json_is_true(json_object_get(config, "prompt_cross_attention"));
     if (m->rope && m->dh % 2) return m8_fail(l->err, M8_E_FORMAT, "%s: heads of %d cannot be turned by halves", path, m->dh);

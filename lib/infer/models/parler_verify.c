@@ -282,21 +282,38 @@ static int of_case(const struct check *c, const char *key, int none)
     return n >= 0 && n < c->m->max_pos ? (int)n : none;
 }
 
+/* The frames as sound, all at once. */
+static m8_status check_sound(struct check *c, const int *frames, int n, m8_error *err)
+{
+    struct dac_stream *s = NULL;
+    nn_run *r = &c->run;
+    m8_status st = find(c, "audio") && n ? m8__dac_stream_new(&s, c->m->dac, err) : M8_OK;
+    nn_reset(r);
+    if (s) {
+        nn_t x = m8__dac_push(r, s, frames, n, true, NULL, NULL);
+        if (r->status) st = m8_fail(err, r->status, "verifying %s", c->name);
+        else compare(c, "audio", x, 1e-5);
+    }
+    m8__dac_stream_free(s);
+    return st;
+}
+
 static m8_status check_frames(struct check *c, struct parler_codes *codes, m8_error *err)
 {
     const m8__tensor *t = find(c, "codes");
     if (!t) return M8_OK;
-    int n_q = c->m->n_q, *frames = m8_malloc((size_t)codes->n * (size_t)n_q * sizeof *frames);
+    int n_q = c->m->n_q, *frames = m8_malloc((size_t)codes->n * (size_t)n_q * sizeof *frames), n = 0;
     float *want = floats(c, t);
     if (frames && want) {
-        int n = m8__codes_frames(codes, frames, codes->n), wrong = 0;
+        int wrong = 0;
+        n = m8__codes_frames(codes, frames, codes->n);
         if (t->n != (int64_t)n * n_q) wrong = codes->n * n_q;
         for (int i = 0; i < n && !wrong; i++) {
             for (int k = 0; k < n_q; k++) wrong += (float)frames[i * n_q + k] != want[k * n + i];
         }
         report(c, "codes", wrong, 0.5);
     }
-    m8_status st = frames && want ? M8_OK : m8_fail(err, M8_E_NOMEM, "verifying");
+    m8_status st = frames && want ? check_sound(c, frames, n, err) : m8_fail(err, M8_E_NOMEM, "verifying");
     m8_free(frames);
     m8_free(want);
     return st;
