@@ -17,7 +17,10 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { BLOCK = 16 /* frames that go through the layers together: few enough for the caches */ };
+enum {
+    BLOCK = 32,         /* frames that go through the first layers together, whose weights no cache holds */
+    PIECE = 128 * 1024, /* floats of a stage's output that are made together: they go through the next layers before they leave the cache */
+};
 
 struct dac_line { /* rows kept from push to push, in the type of the weights or (x of a unit) as floats */
     char *rows;
@@ -43,7 +46,8 @@ struct dac_stream {
 struct push { /* one block of frames on its way */
     nn_run *r;
     struct dac_stream *s;
-    bool last;
+    bool last; /* nothing follows what a layer gets now */
+    nn_t out;  /* the samples so far */
     void (*tap)(void *user, const char *layer, nn_t x);
     void *user;
 };
@@ -286,8 +290,45 @@ static nn_t lookup(struct push *p, const int *codes, int n)
     return x;
 }
 
-/* The samples that are final with these frames. */
-static nn_t block(struct push *p, const int *codes, int n)
+static void samples(struct push *p, nn_t x)
+{
+    const struct dac *d = p->s->d;
+    char name[64];
+    snprintf(name, sizeof name, "decoder.model.%d", d->n_stages + 1);
+    see_snake(p, &d->last, x, name);
+    struct rows in = feed(p, &d->last, &p->s->last, x, PANEL - 1);
+    int n = in.n > d->last.span ? in.n - d->last.span : 0;
+    x = nn_new(p->r, (n + PANEL - 1) / PANEL, PANEL);                      /* 16 samples a row */
+    nn_conv_to(p->r, x, in.at, &d->last.w, (nn_conv_opts){ .stride = PANEL });
+    if (p->r->status) return;
+    see(p, (nn_t){ x.d, n, 1, 1 }, "decoder.model.%d", d->n_stages + 2);
+    p->r->k->tanh_v(p->out.d + p->out.n, x.d, n);
+    see(p, nn_rows(p->out, p->out.n, n), "decoder.model.%d", d->n_stages + 3);
+    p->out.n += n;
+}
+
+/* x through the stages from the i-th on, piece by piece. */
+static void stages(struct push *p, int i, nn_t x)
+{
+    const struct dac *d = p->s->d;
+    bool last = p->last;
+    if (i == d->n_stages) {
+        samples(p, x);
+        return;
+    }
+    int most = PIECE / (d->stage[i].rate * d->stage[i].channels), done = 0;
+    if (most < 1) most = 1;
+    do {
+        int now = x.n - done < most ? x.n - done : most;
+        m8_arena_mark mark = m8_arena_here(p->r->arena);
+        p->last = last && done + now == x.n;
+        stages(p, i + 1, stage(p, i, nn_rows(x, done, now)));
+        m8_arena_back(p->r->arena, mark);
+        done += now;
+    } while (done < x.n && !p->r->status);
+}
+
+static void block(struct push *p, const int *codes, int n)
 {
     const struct dac *d = p->s->d;
     nn_t x = lookup(p, codes, n);                                               /* [n, 9 * 8] */
@@ -296,20 +337,7 @@ static nn_t block(struct push *p, const int *codes, int n)
     see(p, x, "quantizer.z");
     x = conv(p, &d->first, feed(p, &d->first, &p->s->first, x, 0));
     see(p, x, "decoder.model.0");
-    for (int i = 0; i < d->n_stages && !p->r->status; i++) x = stage(p, i, x);
-    if (p->r->status) return (nn_t){ 0 };
-    char name[64];
-    snprintf(name, sizeof name, "decoder.model.%d", d->n_stages + 1);
-    see_snake(p, &d->last, x, name);
-    struct rows in = feed(p, &d->last, &p->s->last, x, PANEL - 1);
-    int samples = ready(&(struct dac_conv){ .span = d->last.span }, in.n);
-    x = nn_new(p->r, (samples + PANEL - 1) / PANEL, PANEL);                      /* 16 samples a row */
-    nn_conv_to(p->r, x, in.at, &d->last.w, (nn_conv_opts){ .stride = PANEL });
-    x = (nn_t){ x.d, samples, 1, 1 };
-    see(p, x, "decoder.model.%d", d->n_stages + 2);
-    if (!p->r->status) p->r->k->tanh_v(x.d, x.d, samples);
-    see(p, x, "decoder.model.%d", d->n_stages + 3);
-    return x;
+    if (!p->r->status) stages(p, 0, x);
 }
 
 nn_t m8__dac_push(nn_run *r, struct dac_stream *s, const int *codes, int n, bool last, void (*tap)(void *user, const char *layer, nn_t x),
@@ -324,24 +352,20 @@ nn_t m8__dac_push(nn_run *r, struct dac_stream *s, const int *codes, int n, bool
         if (codes[i] < 0 || codes[i] >= d->n_codes) s->status = M8_E_ARG;
     }
     r->status = s->status;
-    nn_t out = nn_new(r, (int)count, 1);
-    struct push p = { .r = r, .s = s, .tap = tap, .user = user };
-    int done = 0, made = 0;
-    while (!r->status && (done < n || (last && !p.last))) {
+    struct push p = { .r = r, .s = s, .out = nn_new(r, (int)count, 1), .tap = tap, .user = user };
+    p.out.n = 0;
+    for (int done = 0, now; !r->status && (done < n || (last && !p.last)); done += now) {
         m8_arena_mark mark = m8_arena_here(r->arena);
-        int now = n - done < BLOCK ? n - done : BLOCK;
+        now = n - done < BLOCK ? n - done : BLOCK;
         p.last = last && done + now == n;
-        nn_t x = block(&p, codes + (ptrdiff_t)done * d->n_q, now);
-        if (x.n) memcpy(out.d + made, x.d, (size_t)x.n * sizeof *x.d);
-        made += x.n;
-        done += now;
+        block(&p, codes + (ptrdiff_t)done * d->n_q, now);
         m8_arena_back(r->arena, mark);
     }
     s->n_frames = after;
-    s->n_samples += made;
+    s->n_samples += p.out.n;
     s->ended = last;
-    if (r->status) s->status = r->status;
-    return r->status ? (nn_t){ 0 } : out;
+    s->status = r->status;
+    return r->status ? (nn_t){ 0 } : p.out;
 }
 
 int m8__dac_codebooks(const struct dac *d) { return d->n_q; }
