@@ -48,14 +48,14 @@ static int print_model(m8_hub *hub, const m8_hub_model *m, bool json)
     if (st && st != M8_E_NOTFOUND && st != M8_E_HASH) return fail(&err);
     const char *state = !st ? "pulled" : st == M8_E_HASH ? "damaged" : "no";
     if (json) {
-        json_t *j = json_pack("{s:s, s:s, s:s, s:I, s:s, s:s, s:s, s:b, s:s?}", "id", m->id, "role", m->role, "family", m->family,
+        json_t *j = json_pack("{s:s, s:s, s:s, s:I, s:s, s:s, s:s?, s:b, s:s?}", "id", m->id, "role", m->role, "family", m->family,
                               "size", (json_int_t)m->size, "licence", m->licence, "repo", m->repo, "revision", m->revision,
                               "pulled", !st, "path", path);
         if (j) json_dumpf(j, stdout, JSON_COMPACT);
         json_decref(j);
         putchar('\n');
     } else {
-        printf("%-18s %-5s %8s  %-8s %s\n", m->id, m->role, size_text(size, m->size), state, path ? path : m->repo);
+        printf("%-18s %-5s %8s  %-8s %s\n", m->id, m->role, m->size ? size_text(size, m->size) : "", state, path ? path : m->repo);
     }
     m8_free(path);
     return 0;

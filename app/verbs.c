@@ -20,11 +20,13 @@ const struct verb verbs[] = {
       "Answers PROMPT. Without one, each line of standard input is a turn of one conversation.", "", false },
     { "say", V_SAY, cmd_say, "TEXT|-", 1, 1, "speak a text",
       "Writes speech into the file that -o names, in the format of its ending (mp3, wav, ogg, aac), as it is made.", "", false },
-    { "pull", V_PULL, cmd_pull, "[default|ID|REPO [FILE...]]", 0, 64, "fetch models",
-      "Fetches a set of models (default), one model of the catalog by its ID, or files of a repository of the hub (all of them, unless "
-      "FILEs are named) into the hub's cache. Each source that the catalog knows is tried in order; what arrives is checked against its "
-      "SHA-256 before it gets its name. An interrupted download goes on where it ended.",
-      "default", false },
+    { "pull", V_PULL, cmd_pull, "[default|better|seed|ID|REPO [FILE...]]", 0, 64, "fetch models",
+      "Fetches a set of models (default: 300 MB; better: 1.6 GB; seed: Mistral-7B and Parler-TTS, 7 GB), one model of the catalog by its "
+      "ID, or files of a repository of the hub (all of them, unless FILEs are named) into the hub's cache. First it says how much that is, "
+      "and how much disk and memory are free; without room for all of it nothing is fetched. Each source that the catalog knows is tried "
+      "in order; what arrives is checked against its SHA-256 before it gets its name. An interrupted download goes on where it ended. Some "
+      "models run in a smaller type than they are published in: that is made afterwards (as quantize does), beside them in the cache.",
+      "default better seed", false },
     { "models", V_MODELS, cmd_models, "[ID...]", 0, 64, "list the models and where they are",
       "Lists the models of the catalog, and whether they are in the cache. With --path, prints only where each of the named models "
       "lies: its main file, or its folder if it is made of several.",

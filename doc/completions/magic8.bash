@@ -32,7 +32,7 @@ _magic8()
         ;;
     pull)
         options='--revision --offline --threads --seed --json --verbose --help'
-        words='default'
+        words='default better seed'
         ;;
     models)
         options='--path --threads --seed --json --verbose --help'

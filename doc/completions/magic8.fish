@@ -8,7 +8,7 @@ complete -c magic8 -n '__fish_seen_subcommand_from listen' -F
 complete -c magic8 -n __fish_use_subcommand -a chat -d 'talk with the language model'
 complete -c magic8 -n __fish_use_subcommand -a say -d 'speak a text'
 complete -c magic8 -n __fish_use_subcommand -a pull -d 'fetch models'
-complete -c magic8 -n '__fish_seen_subcommand_from pull' -a 'default'
+complete -c magic8 -n '__fish_seen_subcommand_from pull' -a 'default better seed'
 complete -c magic8 -n __fish_use_subcommand -a models -d 'list the models and where they are'
 complete -c magic8 -n __fish_use_subcommand -a verify -d 'compare a model with what its original computes'
 complete -c magic8 -n '__fish_seen_subcommand_from verify' -F

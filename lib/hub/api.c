@@ -77,7 +77,18 @@ void m8__reply_finish(struct m8__reply *r)
     *r = (struct m8__reply){ 0 };
 }
 
-m8_status m8__api_revision(const char *data, size_t n, char commit[41], char ***files, size_t *n_files, m8_error *err)
+/* Size and SHA-256, where the hub says them: of a large file under "lfs". */
+static void read_blob(m8_hub_file *f, const json_t *entry, char **at)
+{
+    const json_t *lfs = json_object_get(entry, "lfs"), *size = json_object_get(lfs ? lfs : entry, "size");
+    const char *sha256 = json_string_value(json_object_get(lfs, "sha256"));
+    f->size = json_is_integer(size) && json_integer_value(size) >= 0 && json_integer_value(size) < INT64_C(1) << 42 ? json_integer_value(size) : -1;
+    if (!sha256 || !m8__name_is_hex(sha256, 64)) return;
+    f->sha256 = *at;
+    *at = stpcpy(*at, sha256) + 1;
+}
+
+m8_status m8__api_revision(const char *data, size_t n, char commit[41], m8_hub_file **files, size_t *n_files, m8_error *err)
 {
     *files = NULL;
     *n_files = 0;
@@ -88,7 +99,7 @@ m8_status m8__api_revision(const char *data, size_t n, char commit[41], char ***
     if (!j) return m8_fail(err, M8_E_FORMAT, "the hub's reply is not JSON: %s", why.text);
     const char *sha = json_string_value(json_object_get(j, "sha"));
     const json_t *list = json_object_get(j, "siblings");
-    size_t count = json_array_size(list), bytes = (count + 1) * sizeof(char *);
+    size_t count = json_array_size(list), bytes = (count + 1) * sizeof(m8_hub_file);
     m8_status st = M8_OK;
     if (!sha || !m8__name_is_commit(sha)) st = m8_fail(err, M8_E_FORMAT, "the hub's reply names no commit");
     if (!st && !json_is_array(list)) st = m8_fail(err, M8_E_FORMAT, "the hub's reply lists no files");
@@ -99,17 +110,18 @@ m8_status m8__api_revision(const char *data, size_t n, char commit[41], char ***
         const char *s = json_string_value(name);
         if (!s || strlen(s) != json_string_length(name) || !m8__name_is_path(s))
             st = m8_fail(err, M8_E_FORMAT, "the hub lists a file with a name that is not allowed");
-        else bytes += strlen(s) + 1;
+        else bytes += strlen(s) + 1 + M8__HASH_TEXT;
     }
-    char **out = st ? NULL : m8_malloc(bytes);
+    m8_hub_file *out = st ? NULL : m8_calloc(1, bytes);
     if (!st && !out) st = m8_fail(err, M8_E_NOMEM, "out of memory");
     if (!st) {
         char *at = (char *)(out + count + 1);
         for (size_t i = 0; i < count; i++) {
-            out[i] = at;
-            at = stpcpy(at, json_string_value(json_object_get(json_array_get(list, i), "rfilename"))) + 1;
+            const json_t *entry = json_array_get(list, i);
+            out[i].name = at;
+            at = stpcpy(at, json_string_value(json_object_get(entry, "rfilename"))) + 1;
+            read_blob(&out[i], entry, &at);
         }
-        out[count] = NULL;
         memcpy(commit, sha, 41);
         *files = out;
         *n_files = count;

@@ -12,6 +12,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/file.h>
@@ -211,11 +212,11 @@ m8_status m8__repo_check(const struct m8__repo *r, const char *path, const char 
     m8_status st = M8_OK;
     if (fstat(fd, &s)) st = m8_fail_errno(err, M8_E_IO, "%s", path);
     else if (!S_ISREG(s.st_mode)) st = m8_fail(err, M8_E_HASH, "%s: not a regular file", path);
-    else if (s.st_size != size)
+    else if (size >= 0 && s.st_size != size)
         st = m8_fail(err, M8_E_HASH, "%s: expected %" PRId64 " bytes, file has %lld", path, size, (long long)s.st_size);
     if (!st && sha256 && !remembered(r, etag, sha256, &s)) {
         m8_log(M8_LOG_INFO, "checking %s", path);
-        st = m8__hash_file(hash, fd, M8__SHA256, size, err);
+        st = m8__hash_file(hash, fd, M8__SHA256, s.st_size, err);
         if (!st && strcmp(hash, sha256)) st = m8_fail(err, M8_E_HASH, "%s: the content is damaged", path);
         if (!st) remember(r, etag, sha256, fd);
     }
@@ -223,13 +224,25 @@ m8_status m8__repo_check(const struct m8__repo *r, const char *path, const char 
     return st;
 }
 
-m8_status m8__room(const char *dir, int64_t need, m8_error *err)
+int64_t m8__free(const char *dir)
 {
     struct statvfs v;
-    if (statvfs(dir, &v)) return M8_OK; /* then writing will tell */
-    double left = (double)v.f_bavail * (double)v.f_frsize;
-    if ((double)need <= left) return M8_OK;
-    return m8_fail(err, M8_E_LIMIT, "%s: %.0f MB are needed, %.0f MB are free", dir, (double)need / 1e6, left / 1e6);
+    char *at = m8_strdup(dir);
+    int64_t left = -1;
+    for (char *slash; at && *at && left < 0;) { /* up to where something is */
+        if (!statvfs(at, &v)) left = (int64_t)fmin((double)v.f_bavail * (double)v.f_frsize, 0x1p62);
+        else if (errno != ENOENT || !(slash = strrchr(at, '/')) || slash == at) break;
+        else *slash = 0;
+    }
+    m8_free(at);
+    return left;
+}
+
+m8_status m8__room(const char *dir, int64_t need, m8_error *err)
+{
+    int64_t left = m8__free(dir);
+    if (left < 0 || need <= left) return M8_OK; /* where it is not known writing will tell */
+    return m8_fail(err, M8_E_LIMIT, "%s: %.0f MB are needed, %.0f MB are free", dir, (double)need / 1e6, (double)left / 1e6);
 }
 
 m8_status m8__part_open(struct m8__part_file *p, const struct m8__repo *r, const char *etag, bool resume, m8_error *err)

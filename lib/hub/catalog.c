@@ -88,6 +88,30 @@ static m8_status read_parts(struct reader *r, struct m8__origin *o, const json_t
     return st;
 }
 
+/* A number of bytes. */
+static m8_status bytes(struct reader *r, int64_t *out, const json_t *object, const char *key, const char *where, bool optional)
+{
+    const json_t *v = json_object_get(object, key);
+    *out = 0;
+    if (!v && optional) return M8_OK;
+    if (!json_is_integer(v) || json_integer_value(v) <= 0 || json_integer_value(v) > INT64_C(1) << 42)
+        return bad(r, where, "size out of range");
+    *out = json_integer_value(v);
+    return M8_OK;
+}
+
+/* Of a model without a revision: what it is the hub says. */
+static m8_status read_loose_file(struct reader *r, m8_hub_file *f, struct m8__origin *o, const json_t *j)
+{
+    m8_status st = only(r, j, "files", "name optional");
+    if (!st) st = text(r, &f->name, j, "name", m8__name_is_path, false);
+    const json_t *optional = json_object_get(j, "optional");
+    if (!st && optional && !json_is_boolean(optional)) st = bad(r, f->name, "optional: expected true or false");
+    o->optional = json_is_true(optional);
+    f->size = -1;
+    return st;
+}
+
 static m8_status read_file(struct reader *r, m8_hub_file *f, struct m8__origin *o, const json_t *j)
 {
     m8_status st = only(r, j, "files", "name size sha256 git parts");
@@ -96,18 +120,15 @@ static m8_status read_file(struct reader *r, m8_hub_file *f, struct m8__origin *
     if (!st) st = text(r, &o->etag, j, "git", m8__name_is_commit, true);
     if (st) return st;
     if (!o->etag) o->etag = f->sha256;
-    const json_t *size = json_object_get(j, "size");
-    if (!json_is_integer(size) || json_integer_value(size) <= 0 || json_integer_value(size) > INT64_C(1) << 42)
-        return bad(r, f->name, "size out of range");
-    f->size = json_integer_value(size);
-    return read_parts(r, o, json_object_get(j, "parts"));
+    st = bytes(r, &f->size, j, "size", f->name, false);
+    return st ? st : read_parts(r, o, json_object_get(j, "parts"));
 }
 
 static m8_status read_model(struct reader *r, struct m8__model *m, const json_t *j)
 {
     m8_hub_model *p = &m->pub;
     r->where = NULL;
-    m8_status st = only(r, j, "models", "id role family licence repo revision main files");
+    m8_status st = only(r, j, "models", "id role family licence repo revision main memory type files");
     if (!st) st = text(r, &p->id, j, "id", is_id, false);
     if (st) return st;
     r->where = p->id;
@@ -116,7 +137,9 @@ static m8_status read_model(struct reader *r, struct m8__model *m, const json_t 
     if (!st) st = text(r, &p->family, j, "family", is_id, false);
     if (!st) st = text(r, &p->licence, j, "licence", NULL, false);
     if (!st) st = text(r, &p->repo, j, "repo", m8__name_is_repo, false);
-    if (!st) st = text(r, &p->revision, j, "revision", m8__name_is_commit, false);
+    if (!st) st = text(r, &p->revision, j, "revision", m8__name_is_commit, true);
+    if (!st) st = text(r, &p->type, j, "type", is_id, true);
+    if (!st) st = bytes(r, &p->memory, j, "memory", "memory", true);
     if (!st) st = text(r, &p->main, j, "main", m8__name_is_path, true);
     const json_t *files = json_object_get(j, "files");
     size_t n = json_array_size(files);
@@ -125,11 +148,11 @@ static m8_status read_model(struct reader *r, struct m8__model *m, const json_t 
     struct m8__origin *origins = take(r, n, sizeof *origins, &st);
     bool has_main = !p->main;
     for (size_t i = 0; !st && i < n; i++) {
-        st = read_file(r, &list[i], &origins[i], json_array_get(files, i));
+        st = (p->revision ? read_file : read_loose_file)(r, &list[i], &origins[i], json_array_get(files, i));
         for (size_t k = 0; !st && k < i; k++)
             if (!strcmp(list[k].name, list[i].name)) st = bad(r, list[i].name, "there are two of that name");
-        if (!st && p->main && !strcmp(p->main, list[i].name)) has_main = true;
-        if (!st) p->size += list[i].size;
+        if (!st && p->main && !strcmp(p->main, list[i].name) && !origins[i].optional) has_main = true;
+        if (!st && p->revision) p->size += list[i].size;
     }
     if (!st && !has_main) st = bad(r, "main", "not among the files");
     p->files = list;

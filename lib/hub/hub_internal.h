@@ -35,6 +35,7 @@ struct m8__origin { /* beside an m8_hub_file, same index */
     const char *etag; /* the hub's name for the blob: git's SHA-1 of a small file, else the SHA-256 */
     const struct m8__part *parts; /* [n_parts] joined they are the file; none: no package carries it */
     size_t n_parts;
+    bool optional; /* may be missing in the repo */
 };
 struct m8__model {
     m8_hub_model pub;
@@ -95,8 +96,8 @@ struct m8__reply { /* the head of a reply; text fields are "" when absent */
 };
 void m8__reply_line(struct m8__reply *r, const char *line, size_t n, m8_status *st); /* one header line; *st on no memory */
 void m8__reply_finish(struct m8__reply *r);
-/* The reply to /api/models/REPO/revision/REV: commit, and the names of its files (new; NULL-terminated, one m8_free for all). */
-m8_status m8__api_revision(const char *json, size_t n, char commit[41], char ***files, size_t *n_files, m8_error *err);
+/* The reply to /api/models/REPO/revision/REV?blobs=true: commit, and its files (new, one m8_free for all). */
+m8_status m8__api_revision(const char *json, size_t n, char commit[41], m8_hub_file **files, size_t *n_files, m8_error *err);
 /* In words why a request failed; repo, revision and file as the caller knows them (file may be NULL). */
 m8_status m8__api_fail(const struct m8__reply *r, const char *repo, const char *revision, const char *file, bool with_token,
                        m8_error *err);
@@ -138,9 +139,10 @@ m8_status m8__repo_set_ref(const struct m8__repo *r, const char *revision, const
 m8_status m8__repo_link(const struct m8__repo *r, const char *commit, const char *file, const char *etag, m8_error *err);
 /* An exclusive lock on a name, waited for; fd to be closed. Waiting calls progress. */
 m8_status m8__repo_lock(int *fd, struct m8_hub *hub, const struct m8__repo *r, const char *name, m8_error *err);
-/* Is the file at path what it should be? sha256 may be NULL (size only). Remembers the answer beside the blobs. */
+/* Is the file at path what it should be? size may be -1 (any), sha256 NULL (size only). Remembers the answer beside the blobs. */
 m8_status m8__repo_check(const struct m8__repo *r, const char *path, const char *etag, int64_t size, const char *sha256,
                          m8_error *err);
+int64_t m8__free(const char *dir); /* bytes on its disk, or on that of the folder it will lie in; -1: not known */
 m8_status m8__room(const char *dir, int64_t need, m8_error *err); /* M8_E_LIMIT: the disk has less */
 
 /* A blob being written: blobs/ETAG.incomplete, kept when it fails so that it can be gone on with. */
@@ -156,6 +158,12 @@ m8_status m8__part_restart(struct m8__part_file *p, m8_error *err);
 m8_status m8__part_commit(struct m8__part_file *p, const struct m8__repo *r, const char *etag, int64_t size, const char *sha256,
                           m8_error *err);
 void m8__part_close(struct m8__part_file *p);
+
+/* ---- here.c, sources.c ---- */
+/* The snapshot that holds all files of a model, whole and right: the catalog's own commit, or the one that main stands for, fetched
+ * by another tool. */
+m8_status m8__find_snapshot(const struct m8__repo *r, const struct m8__model *m, char commit[41], m8_error *err);
+m8_status m8__pull_model(struct m8_hub *hub, const struct m8__model *m, m8_error *err); /* one that names its revision */
 
 /* ---- fetch.c ---- */
 struct m8__want {

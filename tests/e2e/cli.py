@@ -2,11 +2,17 @@
 
 usage: cli.py MAGIC8
 """
+import array
+import json
 import os
+import random
+import shutil
 import signal
+import struct
 import subprocess
 import sys
 import tempfile
+import time
 
 PROGRAM = os.path.abspath(sys.argv[1])
 ENV = {"PATH": os.environ["PATH"], "HOME": tempfile.mkdtemp(prefix="m8cli"), "MAGIC8_OFFLINE": "1"}
@@ -47,6 +53,39 @@ expect(["pull", "whisper-base"], 1, "offline")
 expect(["pull", "\x1b[31m\n"], 1, "not a set")
 expect(["models"], 0, "whisper-base")
 expect(["models", "--json", "piper-joe"], 0, '"pulled":false')
+
+# quantize: what is wrong is one line; whatever ends it, nothing is left behind
+TINY = os.path.join(os.path.dirname(os.path.abspath(__file__)), "../data/llama-tiny")
+OUT = tempfile.mkdtemp(prefix="m8cli")
+expect(["quantize", TINY, OUT], 2, "name one with --type")
+expect(["quantize", TINY], 2, "usage: magic8 quantize")
+expect(["quantize", TINY, OUT, "--type", "q3"], 1, "type q3: expected f32, f16")
+expect(["quantize", "/nowhere", OUT, "--type", "q8_0"], 1, "not a model of the catalog")
+expect(["quantize", TINY, OUT + "/no/file.gguf", "--type", "q8_0"], 1, "No such file or directory")
+assert os.listdir(OUT) == []
+code, out, err = run("quantize", TINY, OUT, "--type", "q8_0", "--json")
+assert code == 0 and json.loads(out)["bytes"] == os.path.getsize(OUT + "/model.gguf") and err.count("\n") == 1, (out, err)
+os.remove(OUT + "/model.gguf")
+
+big = tempfile.mkdtemp(prefix="m8cli")  # one matrix that takes seconds
+some = array.array("f", [random.gauss(0, 1) for _ in range(1 << 16)]).tobytes()
+with open(big + "/model.safetensors", "wb") as f:
+    head = json.dumps({"lm_head.weight": {"dtype": "F32", "shape": [1 << 16, 1 << 10], "data_offsets": [0, 1 << 28]}}).encode()
+    f.write(struct.pack("<Q", len(head)) + head)
+    for _ in range(1 << 10):
+        f.write(some)
+with open(big + "/config.json", "w") as f:
+    json.dump({"model_type": "llama", "num_hidden_layers": 1, "hidden_size": 1024, "num_attention_heads": 8, "intermediate_size": 64,
+               "max_position_embeddings": 64}, f)
+for sig in (signal.SIGINT, signal.SIGTERM, signal.SIGKILL):
+    p = subprocess.Popen([PROGRAM, "quantize", big, OUT + "/big.gguf", "--type", "q6_k"], env=ENV, stderr=subprocess.PIPE, text=True)
+    time.sleep(0.7)
+    p.send_signal(sig)
+    start = time.time()
+    _, err = p.communicate(timeout=30)
+    assert p.returncode == -sig and time.time() - start < 5, (p.returncode, err)
+    assert os.listdir(OUT) == [], os.listdir(OUT)
+shutil.rmtree(big)
 
 with open("/dev/full", "w") as full:
     p = subprocess.run([PROGRAM, "docs", "man"], env=ENV, stdout=full, stderr=subprocess.PIPE, text=True)

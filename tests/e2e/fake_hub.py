@@ -111,9 +111,14 @@ class Hub:
             if "api" in how:
                 return self.reply(h, 200, {}, how["api"])
             names = how.get("names", list(self.files[repo]))
-            return self.reply(h, 200, {}, json.dumps({"id": repo, "sha": COMMIT, "siblings": [{"rfilename": n} for n in names]}).encode())
+            entries = [{"rfilename": n, **(self.blob(self.files[repo].get(n, b"")) if "blobs=true" in h.path else {})} for n in names]
+            return self.reply(h, 200, {}, json.dumps({"id": repo, "sha": COMMIT, "siblings": entries}).encode())
         repo, name = "/".join(parts[:2]), "/".join(parts[4:])
         return self.answer_file(h, repo, name)
+
+    def blob(self, data):
+        lfs = {"lfs": {"sha256": hashlib.sha256(data).hexdigest(), "size": len(data), "pointerSize": 134}} if len(data) > self.large else {}
+        return {"blobId": git_sha1(data), "size": self.how.get("api_size", len(data)), **lfs}
 
     def answer_file(self, h, repo, name):
         how = self.how

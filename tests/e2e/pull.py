@@ -204,7 +204,7 @@ def case_statuses(b):
     b.run("pull", "test/small", "nothing.bin", code=1, says="no file nothing.bin")
     b.run("pull", "test/small", "../x", code=1, says="not the name of a file")
     b.run("pull", "test/../x", code=1, says="not a set")
-    b.run("pull", "better", code=1, says="not in the catalog yet")
+    b.run("pull", "better", code=1, says="the hub has no repo Systran/faster-whisper-small")
     b.run("pull", "test/small", "--offline", code=1, says="offline")
     b.run("pull", "--no-such", code=2)
     b.nothing()
@@ -485,6 +485,116 @@ def case_catalog_bad(b):
         b.run("pull", code=1, says="catalog")
     b.env["MAGIC8_CATALOG"] = "/nowhere"
     b.run("models", code=1, says="/nowhere")
+
+
+# ---- models that the catalog knows by their names alone -----------------------------------------------------------
+
+def loose(b, files, **model):
+    """A catalog whose set "seed" is one model of test/small, without revision and hashes."""
+    entry = {"id": "thing", "role": "llm", "family": "llama", "licence": "MIT", "repo": "test/small", "files": files, **model}
+    open(b.dir + "/catalog.json", "w").write(json.dumps({"version": 1, "sets": {"seed": ["thing"]}, "packages": {}, "models": [entry]}))
+    b.env["MAGIC8_CATALOG"] = b.dir + "/catalog.json"
+
+
+def case_loose(b):
+    loose(b, [{"name": "model.bin"}, {"name": "config.json"}, {"name": "nowhere.txt", "optional": True}], main="model.bin", memory=1_000_000)
+    HUB.reset()
+    b.run("models", "--path", "thing", code=1, says="run: magic8 pull thing")
+    b.run("pull", "seed", "--offline", code=1, says="offline")
+    assert not HUB.log
+    _, err = b.run("pull", "seed")
+    assert f"seed: 3.0 MB in 2 files to fetch into {b.cache}, where " in err and "to run it takes about 1.0 MB of memory" in err, err
+    b.check_all({n: FILES[n] for n in ("model.bin", "config.json")})
+    assert open(f"{b.cache}/{REPO}/refs/main").read() == COMMIT
+    HUB.reset()
+    for args in (("pull", "seed"), ("pull", "thing", "--offline")):  # it is here: the hub is not asked
+        _, err = b.run(*args)
+        assert "here already" in err and "to fetch" not in err and not HUB.log
+    out, _ = b.run("models", "--path", "thing")
+    assert out.strip() == f"{b.cache}/{REPO}/snapshots/{COMMIT}/model.bin"
+    assert json.loads(b.run("models", "--json")[0])["pulled"]
+    os.remove(f"{b.cache}/{REPO}/snapshots/{COMMIT}/config.json")  # a part is missing, the rest is not fetched again
+    HUB.reset()
+    _, err = b.run("pull", "thing")
+    assert "seed" not in err and "9 B in 1 file to fetch" in err, err
+    b.check_all({n: FILES[n] for n in ("model.bin", "config.json")})
+    assert not HUB.asked("127.0.0.2")
+    with open(f"{b.cache}/{REPO}/snapshots/{COMMIT}/model.bin", "r+b") as f:
+        f.write(b"x")
+    b.run("models", "--path", "thing", code=1, says="damaged; run: magic8 pull thing")
+    b.run("pull", "thing")
+    b.check_all({n: FILES[n] for n in ("model.bin", "config.json")})
+
+
+def case_loose_fails(b):
+    loose(b, [{"name": "model.bin"}, {"name": "gone.txt"}])
+    HUB.reset()
+    b.run("pull", "seed", code=1, says="thing: test/small has no file gone.txt any more")
+    loose(b, [{"name": "model.bin"}])
+    HUB.reset(api_size=1 << 41)
+    _, err = b.run("pull", "seed")  # a size that only the list has is not believed where the file itself says another
+    assert "3.0 MB in 1 file" in err
+    shutil.rmtree(b.cache)
+    for how, says in (({"wrong": True}, "the content is not what its hash says"), ({"api": b"{"}, "not JSON"), ({"status": 404}, "test/small")):
+        HUB.reset(**how)
+        b.run("pull", "seed", code=1, says=says)
+        b.nothing()
+    b.env["HF_ENDPOINT"] = "http://127.0.0.1:1"
+    b.run("pull", "seed", code=1, says="the hub can't be reached")
+    b.nothing()
+
+
+def case_loose_resumed(b):
+    loose(b, [{"name": "model.bin"}, {"name": "config.json"}])
+    HUB.reset(step=100_000, wait=0.05)
+    p = b.start("pull", "seed")
+    part = f"{b.cache}/{REPO}/blobs/{hashlib.sha256(FILES['model.bin']).hexdigest()}.incomplete"
+    while not os.path.exists(part) or os.path.getsize(part) < 500_000:
+        time.sleep(0.02)
+    p.kill()
+    p.communicate()
+    have = os.path.getsize(part)
+    HUB.reset()
+    _, err = b.run("pull", "seed")
+    assert "seed: %.1f MB in 2 files to fetch" % ((len(FILES["model.bin"]) + len(FILES["config.json"]) - have) / 1e6) in err, (have, err)
+    b.check_all({n: FILES[n] for n in ("model.bin", "config.json")})
+
+
+def case_short_of_room(b):
+    """What does not fit is told before a byte is fetched; too little memory is only a warning."""
+    size = HUB.files["test/small"]["model.bin"]
+    HUB.files["test/small"] = {**FILES, "model.bin": size}
+    loose(b, [{"name": "model.bin"}], memory=1 << 41)
+    HUB.reset()
+    _, err = b.run("pull", "seed")
+    assert "warning: to run it takes about 2199.0 GB of memory, but only " in err, err
+    shutil.rmtree(b.cache)
+    entry = {"id": "thing", "role": "llm", "family": "llama", "licence": "MIT", "repo": "test/small", "revision": COMMIT,
+             "files": [{"name": "model.bin", "size": 1 << 41, "sha256": "0" * 64}]}
+    open(b.dir + "/catalog.json", "w").write(json.dumps({"version": 1, "sets": {"seed": ["thing"]}, "packages": {}, "models": [entry]}))
+    HUB.reset()
+    _, err = b.run("pull", "seed", code=1, says="2199023 MB are needed, ")
+    assert "seed: 2199.0 GB in 1 file to fetch" in err and not HUB.log
+    b.nothing()
+
+
+def case_made(b):
+    """A model that runs in another type than it is published in: made once, found by its name."""
+    here = os.path.join(os.path.dirname(os.path.abspath(__file__)), "../data/llama-tiny/")
+    HUB.files["test/llama"] = {n: open(here + n, "rb").read() for n in ("config.json", "model.safetensors")}
+    loose(b, [{"name": "config.json"}, {"name": "model.safetensors"}], repo="test/llama", type="q8_0")
+    HUB.reset()
+    _, err = b.run("pull", "seed")
+    assert "thing in q8_0: made" in err, err
+    made = f"{b.cache}/models--test--llama/.magic8/{COMMIT}.q8_0.gguf"
+    assert open(made, "rb").read(4) == b"GGUF"
+    _, err = b.run("pull", "seed")
+    assert "made" not in err, err
+    out, _ = b.run("verify", here + "expected.safetensors", "--model", "thing", "--json", code=1, says="differ by more")
+    os.remove(made)
+    b.run("verify", here + "expected.safetensors", "--model", "thing")  # as it came: exact
+    b.run("pull", "thing")
+    assert os.path.exists(made)
 
 
 def main():

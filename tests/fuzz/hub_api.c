@@ -26,11 +26,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
     r.status = 404;
     m8__api_fail(&r, "a/b", "main", "f", false, &err);
     m8__reply_finish(&r);
-    char commit[41], **files;
+    char commit[41];
+    m8_hub_file *files;
     size_t n_files;
     if (m8__api_revision(at, (size_t)(end - at), commit, &files, &n_files, NULL)) return 0;
     for (size_t i = 0; i < n_files; i++)
-        if (!m8__name_is_path(files[i])) abort();
+        if (!m8__name_is_path(files[i].name) || files[i].size < -1 || (files[i].sha256 && strlen(files[i].sha256) != 64)) abort();
     m8_free(files);
     return 0;
 }

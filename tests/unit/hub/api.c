@@ -65,18 +65,25 @@ static void test_hostile_lines(void **s)
 }
 
 static const char listing[] =
-    "{\"sha\":\"" COMMIT "\",\"siblings\":[{\"rfilename\":\"a/b.bin\"},{\"rfilename\":\"config.json\",\"x\":1}]}";
+    "{\"sha\":\"" COMMIT "\",\"siblings\":[{\"rfilename\":\"a/b.bin\",\"size\":7,\"lfs\":{\"size\":70,\"sha256\":\"" SHA "\"}},"
+    "{\"rfilename\":\"config.json\",\"x\":1,\"size\":9},{\"rfilename\":\"c\",\"size\":-1,\"lfs\":7},{\"rfilename\":\"d\"}]}";
 
 static void test_listing(void **s)
 {
-    char commit[41], **files;
+    char commit[41];
+    m8_hub_file *files;
     size_t n;
     assert_int_equal(m8__api_revision(listing, strlen(listing), commit, &files, &n, NULL), M8_OK);
-    assert_int_equal(n, 2);
+    assert_int_equal(n, 4);
     assert_string_equal(commit, COMMIT);
-    assert_string_equal(files[0], "a/b.bin");
-    assert_string_equal(files[1], "config.json");
-    assert_null(files[2]);
+    assert_string_equal(files[0].name, "a/b.bin");
+    assert_int_equal(files[0].size, 70);
+    assert_string_equal(files[0].sha256, SHA);
+    assert_string_equal(files[1].name, "config.json");
+    assert_int_equal(files[1].size, 9);
+    assert_null(files[1].sha256);
+    assert_int_equal(files[2].size, -1);
+    assert_int_equal(files[3].size, -1);
     m8_free(files);
     static const char *const bad[] = { "",
                                        "[]",

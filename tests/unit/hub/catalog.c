@@ -19,16 +19,18 @@ static const char good[] =
     "'repo':'a/b','revision':'" COMMIT "','main':'x/f','files':[{'name':'x/f','size':5,'sha256':'" SHA "',"
     "'parts':[{'package':'p==1','member':'p/f'}]},{'name':'g','size':6,'sha256':'" SHA "','git':'" COMMIT "'}]}]}";
 
-/* good with the first `from` made `to`, ' made ". */
-static char *changed(const char *from, const char *to)
+/* A text with the first `from` made `to`, ' made ". */
+static char *changed_in(const char *whole, const char *from, const char *to)
 {
-    const char *at = strstr(good, from);
+    const char *at = strstr(whole, from);
     if (!at) fail_msg("not in the catalog: %s", from);
-    char *text = m8_sprintf("%.*s%s%s", (int)(at - good), good, to, at + strlen(from));
+    char *text = m8_sprintf("%.*s%s%s", (int)(at - whole), whole, to, at + strlen(from));
     for (char *p = text; *p; p++)
         if (*p == '\'') *p = '"';
     return text;
 }
+
+static char *changed(const char *from, const char *to) { return changed_in(good, from, to); }
 
 static void test_good(void **s)
 {
@@ -47,6 +49,39 @@ static void test_good(void **s)
     assert_null(m8__catalog_find(&c, "n"));
     m8__catalog_finish(&c);
     m8_free(text);
+}
+
+/* Without a revision the hub says what the files are. */
+static const char loose[] = "{'version':1,'sets':{},'packages':{},'models':[{'id':'m','role':'tts','family':'parler','licence':'MIT','repo':'a/b',"
+                            "'main':'f','memory':7,'type':'q8_0','files':[{'name':'f'},{'name':'g','optional':true}]}]}";
+
+static void test_loose(void **s)
+{
+    struct m8__catalog c;
+    char *text = changed_in(loose, "m", "m");
+    assert_int_equal(m8__catalog_read(&c, text, strlen(text), NULL), M8_OK);
+    const struct m8__model *m = m8__catalog_find(&c, "m");
+    assert_null(m->pub.revision);
+    assert_null(m->pub.files[0].sha256);
+    assert_int_equal(m->pub.files[0].size, -1);
+    assert_int_equal(m->pub.size, 0);
+    assert_int_equal(m->pub.memory, 7);
+    assert_string_equal(m->pub.type, "q8_0");
+    assert_false(m->origins[0].optional);
+    assert_true(m->origins[1].optional);
+    m8__catalog_finish(&c);
+    m8_free(text);
+    static const char *const bad[][2] = {
+        { "{'name':'f'}", "{'name':'f','size':5}" }, { "{'name':'f'}", "{'name':'f','sha256':'" SHA "'}" }, { "{'name':'f'}", "{'name':'../f'}" },
+        { "'optional':true", "'optional':1" }, { "'main':'f'", "'main':'g'" }, { "'memory':7", "'memory':-7" }, { "'memory':7", "'memory':'7'" },
+        { "'type':'q8_0'", "'type':'../x'" }, { "'type':'q8_0'", "'type':8" }, { "'repo':'a/b'", "'repo':'a/b','revision':'" COMMIT "'" },
+    };
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
+        m8_error err = { 0 };
+        text = changed_in(loose, bad[i][0], bad[i][1]);
+        if (m8__catalog_read(&c, text, strlen(text), &err) != M8_E_FORMAT) fail_msg("%s -> %s: accepted", bad[i][0], bad[i][1]);
+        m8_free(text);
+    }
 }
 
 static void test_bad(void **s)
@@ -118,9 +153,17 @@ static void test_built_in(void **s)
     for (size_t i = 0; i < 3; i++) assert_string_equal(m8_hub_set_at(hub, "default", i)->role, roles[i]);
     assert_null(m8_hub_set_at(hub, "default", 3));
     assert_null(m8_hub_set_at(hub, "none", 0));
-    for (size_t i = 0; i < hub->catalog.n_models; i++)
-        for (size_t k = 0; k < hub->catalog.models[i].pub.n_files; k++)
-            assert_true(hub->catalog.models[i].origins[k].n_parts > 0);
+    for (size_t i = 0; i < 3; i++)
+        for (size_t k = 0; k < m8_hub_set_at(hub, "default", i)->n_files; k++)
+            assert_true(m8__catalog_find(&hub->catalog, m8_hub_set_at(hub, "default", i)->id)->origins[k].n_parts > 0);
+    static const char *const sets[] = { "better", "seed" };
+    for (size_t k = 0; k < 2; k++) { /* one model for each role; how much memory they take is said */
+        for (size_t i = 0; i < 3; i++) assert_string_equal(m8_hub_set_at(hub, sets[k], i)->role, roles[i]);
+        for (size_t i = 0; i < 3; i++) assert_true(m8_hub_set_at(hub, sets[k], i)->memory > 50000000);
+        assert_null(m8_hub_set_at(hub, sets[k], 3));
+    }
+    assert_string_equal(m8_hub_find(hub, "parler-jenny")->family, "parler");
+    assert_non_null(m8_hub_find(hub, "mistral-7b")->main);
     m8_hub_close(hub);
 }
 
@@ -190,7 +233,7 @@ static void test_torture(void **s)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = { cmocka_unit_test(test_good), cmocka_unit_test(test_bad), cmocka_unit_test(test_built_in),
+    const struct CMUnitTest tests[] = { cmocka_unit_test(test_good), cmocka_unit_test(test_loose), cmocka_unit_test(test_bad), cmocka_unit_test(test_built_in),
                                         cmocka_unit_test(test_hashes_of_models), cmocka_unit_test(test_torture) };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
