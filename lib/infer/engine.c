@@ -4,7 +4,9 @@
 
 enum { MOST_TEXT = 10000 /* bytes to be spoken */ };
 
-static m8_status open_family(m8_model *m, const m8_open_opts *opts, m8_error *err)
+#define IN_PLACE_FROM (1 << 30) /* bytes of weights; smaller models are packed: faster by some, and twice in memory for a while */
+
+static m8_status open_family(m8_model *m, const m8_open_opts *opts, int64_t in_place_from, m8_error *err)
 {
     const char *path = m8__weights_path(m->weights);
     for (int i = 0; m8__families[i] && !m->family; i++) {
@@ -15,7 +17,8 @@ static m8_status open_family(m8_model *m, const m8_open_opts *opts, m8_error *er
     }
     m8_status st = m8_pool_new(&m->pool, opts->n_threads, err);
     if (st) return st;
-    nn_load l = { .w = m->weights, .pool = m->pool, .precision = opts->precision, .held = &m->held, .err = err };
+    nn_load l = { .w = m->weights, .pool = m->pool, .precision = opts->precision, .held = &m->held, .err = err,
+                  .in_place_from = in_place_from };
     st = m->family->open(m, &l, err);
     m->n_params = l.n_params;
     return st ? st : l.status;
@@ -31,22 +34,30 @@ m8_model *m8__model_new(const m8_open_opts *opts)
     return m;
 }
 
+m8_status m8__open_weights(m8_model **out, m8__weights *w, const m8_open_opts *opts, int64_t in_place_from, m8_error *err)
+{
+    *out = NULL;
+    m8_model *m = m8__model_new(opts);
+    if (!m) {
+        m8__weights_close(w);
+        return m8_fail(err, M8_E_NOMEM, "opening a model");
+    }
+    m->weights = w;
+    m8_status st = open_family(m, opts, in_place_from, err);
+    if (st) m8_close(m);
+    else *out = m;
+    return st;
+}
+
 m8_status m8_open(m8_model **out, const char *path, const m8_open_opts *opts, m8_error *err)
 {
     static const m8_open_opts none;
     if (!out || !path || !*path) return m8_fail(err, M8_E_ARG, "no model named");
     *out = NULL;
-    if (!opts) opts = &none;
-    m8_model *m = m8__model_new(opts);
-    if (!m) return m8_fail(err, M8_E_NOMEM, "opening %s", path);
-    m8_status st = m8__weights_open(&m->weights, path, err);
-    if (!st) st = open_family(m, opts, err);
-    if (st) {
-        m8_close(m);
-        return m8_fail(err, st, "opening %s: %s", path, m8_status_text(st));
-    }
-    *out = m;
-    return M8_OK;
+    m8__weights *w;
+    m8_status st = m8__weights_open(&w, path, err);
+    if (!st) st = m8__open_weights(out, w, opts ? opts : &none, IN_PLACE_FROM, err);
+    return st ? m8_fail(err, st, "opening %s: %s", path, m8_status_text(st)) : M8_OK;
 }
 
 void m8_close(m8_model *m)

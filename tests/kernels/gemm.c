@@ -1,4 +1,4 @@
-/* gemm.c - the four products. The reference is the plain sum in double of what the packed bytes mean. */
+/* gemm.c - the products. The reference is the plain sum in double of what the packed bytes mean. */
 #include <float.h>
 #include <math.h>
 #include <stdio.h>
@@ -8,7 +8,7 @@
 #include "check.h"
 #include "kernels/c.h"
 
-enum kind { F32, BF16, Q8, Q4 };
+enum kind { F32, BF16, Q8, Q6, Q5, Q4 };
 typedef void gemm_fn(const struct m8__gemm *g);
 
 /* One call's operands, packed and as numbers. */
@@ -34,6 +34,11 @@ static uint16_t half_of(float f) /* of an ordinary number; the bits that do not 
 {
     uint32_t u = bits_of_float(f);
     return (uint16_t)((u >> 16 & 0x8000) | ((u & 0x7fffffff) - 0x38000000) >> 13);
+}
+
+static uint16_t some_half(void)
+{
+    return half_of(check_float(0.001f, 0.1f) * (check_int(0, 1) ? 1 : -1));
 }
 
 /* x as numbers, and packed by kind. */
@@ -62,19 +67,19 @@ static void make_x(struct job *j, bool extreme)
     }
     int8_t *q = check_mem(size), *q2 = check_int(0, 1) ? check_mem(size) : NULL;
     float *d = check_mem(size / QBLOCK * 4), *s = check_mem(size / QBLOCK * 4);
-    int32_t *sum = check_mem(size / QBLOCK * 4);
+    int32_t *sum = check_mem(size / QBLOCK * 8);
     for (int b = 0; b < j->x_rows * nb; b++) {
         d[b] = check_float(0.001f, 1);
-        sum[b] = 0;
+        sum[2 * b] = sum[2 * b + 1] = 0;
         for (int c = b * QBLOCK; c < (b + 1) * QBLOCK; c++) {
             q[c] = (int8_t)(extreme ? 127 - 254 * (b % 2) : check_int(-127, 127));
             if (q2)
                 q2[c] = (int8_t)(extreme ? 127 - 255 * (b % 2) : check_int(-128, 127));
             int v = q2 ? 256 * q[c] + q2[c] : q[c];
-            sum[b] += v;
+            sum[2 * b + c % QBLOCK / 16] += v;
             j->x[c] = d[b] * (float)v;
         }
-        s[b] = d[b] * (float)sum[b];
+        s[b] = d[b] * (float)(sum[2 * b] + sum[2 * b + 1]);
     }
     j->xq = (struct xq){.q = q, .q2 = q2, .d = d, .s = s, .sum = sum, .ldq = n_in, .ldd = nb};
     j->g.x = &j->xq;
@@ -83,9 +88,10 @@ static void make_x(struct job *j, bool extreme)
 static void make_w(struct job *j, bool extreme)
 {
     int k = j->k;
-    static const size_t unit[] = {[F32] = 64, [BF16] = 32, [Q8] = sizeof(struct q8_block) / QBLOCK, [Q4] = sizeof(struct q4_block) / QBLOCK};
-    size_t panel = unit[j->kind] * k + (j->kind == Q4 ? 0 : 64 * check_int(0, 1));
-    char *mem = check_mem(j->panels ? panel * (j->panels - 1) + unit[j->kind] * k : 0);
+    static const size_t unit[] = {[F32] = 64 * QBLOCK, [BF16] = 32 * QBLOCK, [Q8] = sizeof(struct q8_block), [Q6] = sizeof(struct q6_block),
+                                  [Q5] = sizeof(struct q5_block), [Q4] = sizeof(struct q4_block)}; /* of 32 inputs */
+    size_t used = unit[j->kind] * k / QBLOCK, panel = used + 64 * check_int(0, 1);
+    char *mem = check_mem(j->panels ? panel * (j->panels - 1) + used : 0);
     j->w = malloc(((size_t)j->panels * PANEL * k + 1) * sizeof *j->w);
     j->size = malloc(((size_t)j->panels * PANEL * k + 1) * sizeof *j->size);
     j->g.w = mem;
@@ -106,9 +112,29 @@ static void make_w(struct job *j, bool extreme)
                 struct q8_block *b = (struct q8_block *)at + c / QBLOCK;
                 int i = c % QBLOCK, q = extreme ? 255 * (l % 2) : check_int(0, 255);
                 if (!i)
-                    b->d[l] = check_float(-0.1f, 0.1f);
+                    b->d[l] = some_half();
                 b->q[i / 4][l][i % 4] = (uint8_t)q;
-                w[c] = b->d[l] * (q - 128);
+                w[c] = from_half(b->d[l]) * (q - 128);
+            } else if (j->kind == Q6) {
+                struct q6_block *b = (struct q6_block *)at + c / QBLOCK;
+                int i = c % QBLOCK, q = extreme ? 255 * (l % 2) : check_int(96, 159);
+                if (!i)
+                    b->d[l] = some_half();
+                if (i % 16 == 0)
+                    b->scale[i / 16][l] = (int8_t)(extreme ? 127 - 255 * (i / 16) : check_int(-128, 127));
+                b->q[i / 4][l][i % 4] = (uint8_t)q;
+                w[c] = from_half(b->d[l]) * (q - 128) * b->scale[i / 16][l];
+            } else if (j->kind == Q5) {
+                struct q5_block *b = (struct q5_block *)at + c / QBLOCK;
+                int i = c % QBLOCK, q = extreme ? 31 : check_int(0, 31);
+                if (!i) {
+                    b->d[l] = half_of(check_float(0.001f, 0.1f));
+                    b->m[l] = half_of(check_float(-0.5f, -0.01f));
+                }
+                b->q[i / 4][l][i % 4] = (uint8_t)q;
+                w[c] = from_half(b->d[l]) * q + from_half(b->m[l]);
+                size[c] = fabsf(from_half(b->d[l]) * q) + fabsf(from_half(b->m[l]));
+                continue;
             } else {
                 struct q4_block *b = (struct q4_block *)at + c / QBLOCK;
                 int i = c % QBLOCK, q = extreme ? 15 : check_int(0, 15);
@@ -188,7 +214,7 @@ static void check_alone(const struct job *j, gemm_fn *fn, int i, int n, int p, i
             x.q2 += i * g.stride * x.ldq;
         x.d += i * g.stride * x.ldd;
         x.s += i * g.stride * x.ldd;
-        x.sum += i * g.stride * x.ldd;
+        x.sum += 2 * i * g.stride * x.ldd;
         g.x = &x;
     }
     g.ldy = g.n_out;
@@ -214,7 +240,7 @@ static struct job make(enum kind kind, int n, int n_out, int n_in, int taps, int
 
 static void one(enum kind kind, gemm_fn *fn, int n, int n_out, int n_in, int taps, int stride, int dilation)
 {
-    static const int unit[] = {[F32] = 1, [BF16] = 2, [Q8] = QBLOCK, [Q4] = QBLOCK};
+    static const int unit[] = {[F32] = 1, [BF16] = 2, [Q8] = QBLOCK, [Q6] = QBLOCK, [Q5] = QBLOCK, [Q4] = QBLOCK};
     n_in = (n_in + unit[kind] - 1) / unit[kind] * unit[kind];
     struct job j = make(kind, n, n_out, n_in, taps, stride, dilation);
     if (j.kind != F32 && j.kind != BF16)
@@ -238,7 +264,7 @@ static void call_gemm(void *arg)
 /* Limits of one core of the machine that doc/speed.md tells of: half of what both compute, and what one alone can read. */
 static void bench_sums(enum kind kind, gemm_fn *fn)
 {
-    static const double peak[] = {[F32] = 241, [BF16] = 490, [Q8] = 1000, [Q4] = 1000};
+    static const double peak[] = {[F32] = 241, [BF16] = 490, [Q8] = 1000, [Q6] = 1000, [Q5] = 1000, [Q4] = 1000};
     static const struct {
         int n, n_out, n_in, taps;
         const char *name;
@@ -313,6 +339,10 @@ void check_gemm(const struct m8__kernels *k)
         check_one(BF16, k->gemm_bf16);
     if (CHECK_FUNC(k, gemm_q8))
         check_one(Q8, k->gemm_q8);
+    if (CHECK_FUNC(k, gemm_q6))
+        check_one(Q6, k->gemm_q6);
+    if (CHECK_FUNC(k, gemm_q5))
+        check_one(Q5, k->gemm_q5);
     if (CHECK_FUNC(k, gemm_q4))
         check_one(Q4, k->gemm_q4);
 }

@@ -16,6 +16,7 @@ void m8__gemm_init(struct m8__kernels *k);
 void m8__quant_init(struct m8__kernels *k);
 void m8__vec_init(struct m8__kernels *k);
 void m8__norm_init(struct m8__kernels *k);
+void m8__repack_init(struct m8__kernels *k);
 
 static inline float float_of_bits(uint32_t u)
 {
@@ -51,6 +52,21 @@ static inline float from_half(uint16_t h)
     float f = float_of_bits(rest) * 0x1p112f;
     uint32_t u = rest >= 0x0f800000 ? rest | 0x7f800000 : bits_of_float(f); /* infinity and NaN */
     return float_of_bits(sign | u);
+}
+
+/* To nearest, ties to even. */
+static inline uint16_t to_half(float f)
+{
+    uint32_t u = bits_of_float(f), size = u & 0x7fffffff;
+    uint16_t sign = (uint16_t)(u >> 16 & 0x8000);
+    if (size > 0x7f800000)
+        return sign | 0x7e00 | (uint16_t)(size >> 13 & 0x3ff); /* NaN keeps what fits of its payload */
+    if (size >= 0x477ff000)
+        return sign | 0x7c00; /* 65520 and more are infinity */
+    if (size < 0x38800000) /* below 2^-14 in steps of 2^-24: adding 0.5 makes the adder round to just that step */
+        return sign | (uint16_t)(bits_of_float(float_of_bits(size) + 0.5f) - bits_of_float(0.5f));
+    size += 0xfff + (size >> 13 & 1);
+    return sign | (uint16_t)((size - ((127 - 15) << 23)) >> 13);
 }
 
 #endif

@@ -76,71 +76,108 @@ static int digits(const int8_t *q, const int8_t *q2, int i)
     return q2 ? 256 * q[i] + q2[i] : q[i];
 }
 
-static void gemm_q8_c(const struct m8__gemm *g)
+/* A row of x at a tap. */
+struct x_row {
+    const int8_t *q, *q2;
+    const float *d, *s;
+    const int32_t *sum;
+};
+
+static struct x_row x_row(const struct m8__gemm *g, int i, int tap)
 {
     const struct xq *x = g->x;
+    ptrdiff_t q = x_at(g, i, tap, x->ldq), d = x_at(g, i, tap, x->ldd);
+    return (struct x_row){x->q + q, x->q2 ? x->q2 + q : NULL, x->d + d, x->s + d, x->sum + 2 * d};
+}
+
+/* Codes of inputs from.. to.. of a block by x of block b. */
+static void dots(int32_t dot[PANEL], uint8_t (*q)[PANEL][4], const struct x_row *x, int b, int from, int to)
+{
+    memset(dot, 0, PANEL * sizeof *dot);
+    for (int j = from / 4; j < to / 4; j++)
+        for (int l = 0; l < PANEL; l++)
+            for (int k = 0; k < 4; k++)
+                dot[l] += q[j][l][k] * digits(x->q, x->q2, b * QBLOCK + 4 * j + k);
+}
+
+static void block_q8(float acc[PANEL], const void *block, const struct x_row *x, int b)
+{
+    struct q8_block *w = (struct q8_block *)block + b;
+    int32_t dot[PANEL], offset = 128 * (x->sum[2 * b] + x->sum[2 * b + 1]);
+    dots(dot, w->q, x, b, 0, QBLOCK);
+    for (int l = 0; l < PANEL; l++)
+        acc[l] += (float)(dot[l] - offset) * (from_half(w->d[l]) * x->d[b]);
+}
+
+static void block_q6(float acc[PANEL], const void *block, const struct x_row *x, int b)
+{
+    struct q6_block *w = (struct q6_block *)block + b;
+    for (int h = 0; h < 2; h++) {
+        int32_t dot[PANEL], offset = 128 * x->sum[2 * b + h];
+        dots(dot, w->q, x, b, h * QBLOCK / 2, (h + 1) * QBLOCK / 2);
+        for (int l = 0; l < PANEL; l++)
+            acc[l] += (float)(dot[l] - offset) * (from_half(w->d[l]) * (float)w->scale[h][l] * x->d[b]);
+    }
+}
+
+static void block_q5(float acc[PANEL], const void *block, const struct x_row *x, int b)
+{
+    struct q5_block *w = (struct q5_block *)block + b;
+    int32_t dot[PANEL];
+    dots(dot, w->q, x, b, 0, QBLOCK);
+    for (int l = 0; l < PANEL; l++) {
+        acc[l] += (float)dot[l] * (from_half(w->d[l]) * x->d[b]);
+        acc[l] += from_half(w->m[l]) * x->s[b];
+    }
+}
+
+static void block_q4(float acc[PANEL], const void *block, const struct x_row *x, int b)
+{
+    struct q4_block *w = (struct q4_block *)block + b;
+    uint8_t q[QBLOCK / 4][PANEL][4];
+    int32_t dot[PANEL];
+    for (int j = 0; j < QBLOCK / 8; j++)
+        for (int l = 0; l < PANEL; l++)
+            for (int k = 0; k < 4; k++) {
+                q[j][l][k] = w->q[j][l][k] & 15;
+                q[j + QBLOCK / 8][l][k] = w->q[j][l][k] >> 4;
+            }
+    dots(dot, q, x, b, 0, QBLOCK);
+    for (int l = 0; l < PANEL; l++) {
+        acc[l] += (float)dot[l] * (from_half(w->d[l]) * x->d[b]);
+        acc[l] += from_half(w->m[l]) * x->s[b];
+    }
+}
+
+static void gemm_blocks(const struct m8__gemm *g, void (*block)(float *, const void *, const struct x_row *, int), size_t size)
+{
     int nb = g->n_in / QBLOCK;
     for (int o = 0; o < g->n_out; o += PANEL) {
-        const struct q8_block *panel = (const struct q8_block *)((const char *)g->w + o / PANEL * g->panel);
+        const char *panel = (const char *)g->w + o / PANEL * g->panel;
         for (int i = 0; i < g->n; i++) {
-            const struct q8_block *w = panel;
             float acc[PANEL];
             begin(acc, g, i, o);
             for (int tap = 0; tap < g->taps; tap++) {
-                const int8_t *q = x->q + x_at(g, i, tap, x->ldq), *q2 = x->q2 ? x->q2 + x_at(g, i, tap, x->ldq) : NULL;
-                const float *d = x->d + x_at(g, i, tap, x->ldd);
-                const int32_t *sum = x->sum + x_at(g, i, tap, x->ldd);
-                for (int b = 0; b < nb; b++, w++) {
-                    int32_t dot[PANEL] = {0};
-                    for (int j = 0; j < QBLOCK / 4; j++)
-                        for (int l = 0; l < PANEL; l++)
-                            for (int k = 0; k < 4; k++)
-                                dot[l] += w->q[j][l][k] * digits(q, q2, b * QBLOCK + 4 * j + k);
-                    for (int l = 0; l < PANEL; l++)
-                        acc[l] += (float)(dot[l] - 128 * sum[b]) * (w->d[l] * d[b]);
-                }
+                struct x_row x = x_row(g, i, tap);
+                for (int b = 0; b < nb; b++)
+                    block(acc, panel + (size_t)tap * nb * size, &x, b);
             }
             end(acc, g, i, o);
         }
     }
 }
 
-static void gemm_q4_c(const struct m8__gemm *g)
-{
-    const struct xq *x = g->x;
-    int nb = g->n_in / QBLOCK;
-    for (int o = 0; o < g->n_out; o += PANEL) {
-        const struct q4_block *panel = (const struct q4_block *)((const char *)g->w + o / PANEL * g->panel);
-        for (int i = 0; i < g->n; i++) {
-            const struct q4_block *w = panel;
-            float acc[PANEL];
-            begin(acc, g, i, o);
-            for (int tap = 0; tap < g->taps; tap++) {
-                const int8_t *q = x->q + x_at(g, i, tap, x->ldq), *q2 = x->q2 ? x->q2 + x_at(g, i, tap, x->ldq) : NULL;
-                const float *d = x->d + x_at(g, i, tap, x->ldd);
-                const float *s = x->s + x_at(g, i, tap, x->ldd);
-                for (int b = 0; b < nb; b++, w++) {
-                    int32_t dot[PANEL] = {0};
-                    for (int j = 0; j < QBLOCK / 8; j++)
-                        for (int l = 0; l < PANEL; l++)
-                            for (int k = 0; k < 4; k++)
-                                dot[l] += (w->q[j][l][k] & 15) * digits(q, q2, b * QBLOCK + 4 * j + k) +
-                                          (w->q[j][l][k] >> 4) * digits(q, q2, b * QBLOCK + QBLOCK / 2 + 4 * j + k);
-                    for (int l = 0; l < PANEL; l++) {
-                        acc[l] += (float)dot[l] * (from_half(w->d[l]) * d[b]);
-                        acc[l] += from_half(w->m[l]) * s[b];
-                    }
-                }
-            }
-            end(acc, g, i, o);
-        }
-    }
-}
+static void gemm_q8_c(const struct m8__gemm *g) { gemm_blocks(g, block_q8, sizeof(struct q8_block)); }
+static void gemm_q6_c(const struct m8__gemm *g) { gemm_blocks(g, block_q6, sizeof(struct q6_block)); }
+static void gemm_q5_c(const struct m8__gemm *g) { gemm_blocks(g, block_q5, sizeof(struct q5_block)); }
+static void gemm_q4_c(const struct m8__gemm *g) { gemm_blocks(g, block_q4, sizeof(struct q4_block)); }
 
 void m8__gemm_init(struct m8__kernels *k)
 {
     k->gemm_f32 = gemm_f32_c;
     k->gemm_bf16 = gemm_bf16_c;
     k->gemm_q8 = gemm_q8_c;
+    k->gemm_q6 = gemm_q6_c;
+    k->gemm_q5 = gemm_q5_c;
     k->gemm_q4 = gemm_q4_c;
 }

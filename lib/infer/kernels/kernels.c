@@ -16,6 +16,7 @@ void m8__kernels_c(struct m8__kernels *k)
     m8__quant_init(k);
     m8__vec_init(k);
     m8__norm_init(k);
+    m8__repack_init(k);
 }
 
 static void fill(void)

@@ -8,7 +8,12 @@
  *   F32   [panel][k][16] float
  *   BF16  [panel][k/2][16][2] bf16                       (k even, padded with zeros); x as bf16 pairs too; products summed in f32
  *   Q8    [panel][k/32] struct q8_block                  x as int8 blocks of 32 (struct xq); block sums exact in int32
+ *   Q6    [panel][k/32] struct q6_block                  the same with a scale for each 16 inputs
+ *   Q5    [panel][k/32] struct q5_block                  the same with w = d * q + m
  *   Q4    [panel][k/32] struct q4_block                  the same with 4-bit weights, w = d * q + m, q in 0..15
+ *
+ * Weights of large models stay as they lie in their file, and are brought into panels on the way, some of them at a time (repack); the
+ * bits are those that panels made beforehand would give.
  *
  * x rows may overlap: a 1-D convolution with kernel width `taps` reads row i*stride + tap*dilation of x for tap 0..taps-1; its k runs
  * tap by tap, channel by channel: weights [o][tap][c]. A linear layer has taps = 1, stride = 1. The caller pads x with zero rows. */
@@ -21,12 +26,21 @@
 #define PANEL 16
 #define QBLOCK 32
 
-struct q8_block { /* 16 rows x 32 inputs; value = d[o] * q, q = stored - 128 */
-    float d[PANEL];
+struct q8_block { /* 16 rows x 32 inputs; value = d[o] * q, q = stored - 128; Q8_0, Q5_0 */
+    uint16_t d[PANEL]; /* float16 */
     uint8_t q[QBLOCK / 4][PANEL][4]; /* offset by 128, so that u8 x s8 products fit the hardware's form */
 };
-struct q4_block { /* value = d[o] * q + m[o] */
-    uint16_t d[PANEL], m[PANEL]; /* float16 */
+struct q6_block { /* value = d[o] * scale[i / 16][o] * q of input i; Q6_K, Q3_K */
+    uint16_t d[PANEL];
+    int8_t scale[2][PANEL];
+    uint8_t q[QBLOCK / 4][PANEL][4]; /* offset by 128 */
+};
+struct q5_block { /* value = d[o] * q + m[o]; Q5_1, Q5_K */
+    uint16_t d[PANEL], m[PANEL];
+    uint8_t q[QBLOCK / 4][PANEL][4]; /* 0..31 */
+};
+struct q4_block { /* value = d[o] * q + m[o]; Q4_0, Q4_1, Q4_K */
+    uint16_t d[PANEL], m[PANEL];
     uint8_t q[QBLOCK / 8][PANEL][4]; /* low nibble: inputs 4j+b of the first 16; high nibble: of the last 16 */
 };
 /* A row of activations as int8: for block b of 32 inputs x = d[b] * q, and s[b] = d[b] * sum of q. */
@@ -34,14 +48,14 @@ struct q4_block { /* value = d[o] * q + m[o] */
 struct xq {
     const int8_t *q, *q2; /* row i at q + i*ldq, ldq = k rounded up to 32; q2 NULL: one digit */
     const float *d, *s; /* row i at d + i*ldd, ldd = blocks of a row; s = d * sum */
-    const int32_t *sum; /* sum of q (256 q + q2) of each block (the offset 128 of Q8 is taken back with it); row i at sum + i*ldd */
+    const int32_t *sum; /* sums of q (256 q + q2) of each half block (the offset 128 is taken back with them); row i at sum + 2*i*ldd */
     ptrdiff_t ldq, ldd;
 };
 
 struct m8__gemm {
     float *y;             /* row i, output o at y[i * ldy + o]; o counts from the first panel of the call */
     ptrdiff_t ldy;
-    const void *x;        /* f32: float rows; bf16: uint16_t rows; q8, q4: const struct xq * (rows i0.. by offset inside) */
+    const void *x;        /* f32: float rows; bf16: uint16_t rows; q8 to q4: const struct xq * (rows i0.. by offset inside) */
     ptrdiff_t ldx;        /* elements from row to row */
     int n;                /* rows of y */
     int n_out;            /* outputs to write: up to PANEL * n_panels; the last panel may be partly used */
@@ -53,12 +67,31 @@ struct m8__gemm {
     int add;              /* y += instead of y = (the sum begins with y; bias is NULL then) */
 };
 
+/* The rows of a file whose blocks can be moved into panels of blocks as they are: of which the panels are then, and what a row has. */
+enum m8__blocks {
+    BLOCKS_Q4_0, BLOCKS_Q4_1, BLOCKS_Q4_K, /* Q4 */
+    BLOCKS_Q5_1, BLOCKS_Q5_K,              /* Q5 */
+    BLOCKS_Q3_K, BLOCKS_Q6_K,              /* Q6 */
+    BLOCKS_Q5_0, BLOCKS_Q8_0,              /* Q8 */
+    N_BLOCKS
+};
+/* Blocks [b, b + n) of 32 inputs of 16 rows into a panel's blocks; b and n are multiples of 8 where the file's blocks hold 256. Exact, but
+ * that scales are rounded to float16 where they are products in the file (Q4_K, Q5_K). */
+typedef void m8__repack(void *panel, const uint8_t *const row[PANEL], int b, int n);
+/* A product with g->n = 1 row of x, of up to 16 outputs, by rows as they lie: what repack and gemm give, bit for bit. next: the rows that come
+ * after these, to be prefetched; or NULL. */
+typedef void m8__gemv(const struct m8__gemm *g, const uint8_t *const row[PANEL], const uint8_t *const next[PANEL]);
+
 struct m8__kernels {
     const char *name; /* "c", "avx2", "avx512", "neon" */
     void (*gemm_f32)(const struct m8__gemm *g);
     void (*gemm_bf16)(const struct m8__gemm *g);
     void (*gemm_q8)(const struct m8__gemm *g);
+    void (*gemm_q6)(const struct m8__gemm *g);
+    void (*gemm_q5)(const struct m8__gemm *g);
     void (*gemm_q4)(const struct m8__gemm *g);
+    m8__repack *repack[N_BLOCKS];
+    m8__gemv *gemv[N_BLOCKS]; /* NULL: repack and gemm are as good */
     /* rows and vectors; n elements; dst may be src */
     void (*to_bf16)(uint16_t *dst, const float *src, int n);                    /* nearest even */
     /* k: multiple of 32; q2 NULL: one digit, |x| <= 127 d; else two, |x| <= 127 * 256 d */

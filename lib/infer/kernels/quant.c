@@ -26,13 +26,13 @@ static void quant_row_c(int8_t *q, int8_t *q2, float *d, float *s, int32_t *sum,
             top = u > top ? u : top;
         }
         float max = float_of_bits(top);
-        int32_t total = 0;
+        int32_t total[2] = {0};
         if (max >= 0x1p-100f && top < 0x7f800000) {
             const float magic = 0x1.8p23f; /* adding it rounds to an integer, which its low bits then hold */
             float by = most / max;
             for (int i = 0; i < QBLOCK; i++) {
                 int32_t v = (int32_t)bits_of_float(x[i] * by + magic) - 0x4b400000;
-                total += v;
+                total[i / (QBLOCK / 2)] += v;
                 if (q2) {
                     q2[i] = (int8_t)v; /* the low byte, signed; what is left is a multiple of 256 */
                     v = (v - q2[i]) / 256;
@@ -45,8 +45,9 @@ static void quant_row_c(int8_t *q, int8_t *q2, float *d, float *s, int32_t *sum,
             if (q2) memset(q2, 0, QBLOCK);
             d[b] = top < 0x7f800000 ? 0 : max;
         }
-        sum[b] = total;
-        s[b] = d[b] * (float)total;
+        sum[2 * b] = total[0];
+        sum[2 * b + 1] = total[1];
+        s[b] = d[b] * (float)(total[0] + total[1]);
         if (q2) q2 += QBLOCK;
     }
 }

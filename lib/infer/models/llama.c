@@ -105,6 +105,7 @@ static m8_status read_sizes(struct llama *m, struct sizes *s, const nn_load *l, 
         return m8_fail(err, M8_E_UNSUPPORTED, "%s: positions are turned in a way that is not known here", m8__weights_path(w));
     }
     *m = (struct llama){ (int)s->n_layers, (int)s->d, (int)s->n_heads, (int)s->n_kv, (int)s->dh, (int)s->d_ff, .eps = (float)s->eps };
+    m->digits = s->d < 2048 ? 2 : 1; /* doc/models/llama.md has what the second is worth */
     m->n_ctx = s->n_ctx < MAX_CELLS ? (int)s->n_ctx : MAX_CELLS;
     return M8_OK;
 }
@@ -123,7 +124,14 @@ static void load_layer(struct llama *m, nn_load *l, const struct names *n, int i
     y->norm2 = nn_load_vec(l, m->d, n->norm2, i);
     y->gate_up = nn_load_linear(l, (nn_part[]){ nn_part_of(m->d_ff, n->gate, i), nn_part_of(m->d_ff, n->up, i) }, 2, m->d, NN_BF16);
     y->down = nn_load_linear(l, (nn_part[]){ nn_part_of(m->d, n->down, i) }, 1, m->d_ff, NN_BF16);
-    y->qkv.digits = y->gate_up.digits = y->down.digits = 2; /* doc/models/llama.md has what each of them is worth */
+    y->qkv.digits = y->gate_up.digits = y->down.digits = m->digits;
+}
+
+static int64_t weights_bytes(const m8__weights *w)
+{
+    size_t bytes = 0;
+    for (size_t i = 0; i < m8__weights_count(w); i++) bytes += m8__weights_at(w, i)->size;
+    return (int64_t)bytes;
 }
 
 /* Room for the keys and values of n_ctx cells in every layer; zero pages until they are written. */
@@ -152,12 +160,13 @@ static m8_status open_llama(m8_model *model, nn_load *l, m8_error *err)
         return m8_fail(err, M8_E_FORMAT, "%s: %s is missing or not [vocabulary, %d]", m8__weights_path(l->w), n->embed, m->d);
     }
     m->n_vocab = (int)m->embed->dims[0];
+    l->in_place = weights_bytes(l->w) >= l->in_place_from;
     m->layers = nn_hold(l, (size_t)m->n_layers * sizeof *m->layers);
     for (int i = 0; i < m->n_layers && !l->status; i++) load_layer(m, l, n, i, is_gguf ? m->dh : 0);
     m->norm = nn_load_vec(l, m->d, "%s", n->norm);
     bool tied = !nn_has(l, "%s", n->out);
     m->out = nn_load_linear(l, (nn_part[]){ nn_part_of(m->n_vocab, "%s", tied ? n->embed : n->out) }, 1, m->d, NN_BF16);
-    m->out.digits = 2;
+    m->out.digits = m->digits;
     if (!tied) l->n_params += m->embed->n;
     float *factors = nn_has(l, "rope_freqs.weight") ? nn_load_vec(l, m->dh / 2, "rope_freqs.weight") : NULL;
     m->rope = nn_rope_table(l, m->n_ctx, m->dh, s.theta, factors);

@@ -15,6 +15,7 @@ struct llama_batch;
 
 struct llama {
     int n_layers, d, n_heads, n_kv, dh, d_ff, n_vocab, n_ctx;
+    int digits;              /* of the activations */
     float eps;
     const m8__tensor *embed; /* [n_vocab, d], rows are looked up in the file */
     float *norm;             /* [d] */

@@ -50,6 +50,8 @@ struct m8__family {
                         void (*report)(void *user, const char *tensor, double max_diff, double tolerance), void *user, m8_error *err);
 };
 
+/* As m8_open, from weights that are open, which it takes. Files with in_place_from bytes of weights, or more, are computed with as they lie. */
+m8_status m8__open_weights(m8_model **out, m8__weights *w, const m8_open_opts *opts, int64_t in_place_from, m8_error *err);
 /* A model without a family yet; m8_close undoes it. */
 m8_model *m8__model_new(const m8_open_opts *opts);
 

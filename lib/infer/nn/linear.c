@@ -1,7 +1,13 @@
 /* Linear layers and convolutions: both are sums of rows of x with panels of weights (kernels.h). x is brought into the weights' type
- * once; the outputs are cut into chunks of rows and panels for the pool. How they are cut never changes a result. */
+ * once; the outputs are cut into chunks of rows and panels for the pool. How they are cut never changes a result.
+ *
+ * Weights that lie in their file are brought into panels on the way: as many of them as the second-level cache holds, then all rows go by.
+ * A single row is multiplied by them as they lie, if the processor has a kernel for it; the next panel's rows are prefetched meanwhile. */
 #include "nn.h"
+#include "pack.h"
 #include <string.h>
+
+#define GROUP (512 * 1024) /* bytes of panels made at a time */
 
 struct job {
     nn_run *r;
@@ -11,44 +17,107 @@ struct job {
     nn_act act;
     nn_t residual;        /* added to y while it is in the cache */
     int panels, row_step, panel_step, row_chunks;
+    char *room;           /* for panels on the way: room_size bytes for each thread */
+    size_t room_size;
+    atomic_flag *taken;
 };
+
+static void gemm(const struct m8__kernels *k, nn_type type, const struct m8__gemm *g)
+{
+    switch (type) {
+    case NN_F32: k->gemm_f32(g); break;
+    case NN_BF16: k->gemm_bf16(g); break;
+    case NN_Q8: k->gemm_q8(g); break;
+    case NN_Q6: k->gemm_q6(g); break;
+    case NN_Q5: k->gemm_q5(g); break;
+    case NN_Q4: k->gemm_q4(g); break;
+    }
+}
+
+/* The product's outputs of panels [from, to), counted from the first of g. */
+static struct m8__gemm outputs(struct m8__gemm g, int from, int to)
+{
+    g.y += (ptrdiff_t)from * PANEL;
+    g.n_out = g.n_out - from * PANEL < (to - from) * PANEL ? g.n_out - from * PANEL : (to - from) * PANEL;
+    g.w = g.w ? (const char *)g.w + (size_t)from * g.panel : NULL;
+    if (g.bias) g.bias += from * PANEL;
+    return g;
+}
+
+/* Panels [from, to) of a segment that lies in the file; g's outputs begin with the first of them. */
+static void gemm_lying(const struct job *j, const nn_seg *s, struct m8__gemm g, int from, int to)
+{
+    const struct m8__kernels *k = j->r->k;
+    if (g.n == 1 && s->blocks >= 0 && k->gemv[s->blocks]) {
+        const uint8_t *row[2][PANEL];
+        m8__seg_rows(s, from, row[0]);
+        for (int i = from; i < to; i++) {
+            struct m8__gemm one = outputs(g, i - from, i - from + 1);
+            const uint8_t **now = row[(i - from) % 2], **next = i + 1 < to ? row[(i - from + 1) % 2] : NULL;
+            if (next) m8__seg_rows(s, i + 1, next);
+            k->gemv[s->blocks](&one, now, next);
+        }
+        return;
+    }
+    int slot = 0;
+    while (atomic_flag_test_and_set_explicit(&j->taken[slot], memory_order_acquire)) slot++;
+    char *room = j->room + (size_t)slot * j->room_size;
+    float *floats = (float *)room; /* then the panels */
+    if (s->blocks < 0) room += (size_t)g.n_in * PANEL * sizeof *floats;
+    int group = s->panel < GROUP ? (int)(GROUP / s->panel) : 1;
+    for (int i = from; i < to; i += group) {
+        int end = i + group < to ? i + group : to;
+        for (int p = i; p < end; p++) m8__seg_panel(k, s, p, room + (size_t)(p - i) * s->panel, g.n_in, floats);
+        struct m8__gemm some = outputs(g, i - from, end - from);
+        some.w = room;
+        gemm(k, s->type, &some);
+    }
+    atomic_flag_clear_explicit(&j->taken[slot], memory_order_release);
+}
+
+/* Panels [from, to) of a stack, segment by segment. */
+static void gemm_segments(const struct job *j, const struct m8__gemm *g, int from, int to)
+{
+    for (int i = 0; i < j->w->n_segs; i++) {
+        const nn_seg *s = &j->w->segs[i];
+        int first = s->panel0 > from ? s->panel0 : from, end = s->panel0 + s->n_panels < to ? s->panel0 + s->n_panels : to;
+        if (first >= end) continue;
+        struct m8__gemm part = outputs(*g, first - from, end - from);
+        part.panel = s->panel;
+        if (s->data) {
+            part.w = (const char *)s->data + (size_t)(first - s->panel0) * s->panel;
+            gemm(j->r->k, s->type, &part);
+        } else {
+            gemm_lying(j, s, part, first - s->panel0, end - s->panel0);
+        }
+    }
+}
 
 static void gemm_chunk(void *user, int chunk)
 {
     const struct job *j = user;
-    struct m8__gemm g = j->g;
     int row = chunk % j->row_chunks * j->row_step, panel = chunk / j->row_chunks * j->panel_step;
-    int n_panels = j->panels - panel < j->panel_step ? j->panels - panel : j->panel_step;
-    struct xq xq;
+    int end = j->panels - panel < j->panel_step ? j->panels : panel + j->panel_step;
+    struct m8__gemm g = outputs(j->g, panel, end);
+    struct xq xq = j->xq;
     g.n = g.n - row < j->row_step ? g.n - row : j->row_step;
-    g.y += row * g.ldy + panel * PANEL;
-    g.n_out = g.n_out - panel * PANEL < n_panels * PANEL ? g.n_out - panel * PANEL : n_panels * PANEL;
-    g.w = (const char *)g.w + (size_t)panel * g.panel;
-    if (g.bias) g.bias += panel * PANEL;
+    g.y += row * g.ldy;
     const struct m8__kernels *k = j->r->k;
     ptrdiff_t from = (ptrdiff_t)row * g.stride * g.ldx;
-    switch (j->w->type) {
-    case NN_F32:
+    if (j->w->type == NN_F32) {
         g.x = (const float *)g.x + from;
-        k->gemm_f32(&g);
-        break;
-    case NN_BF16:
+    } else if (j->w->type == NN_BF16) {
         g.x = (const uint16_t *)g.x + from;
-        k->gemm_bf16(&g);
-        break;
-    case NN_Q8:
-    case NN_Q4:
-        xq = j->xq;
+    } else {
         xq.q += row * xq.ldq;
         if (xq.q2) xq.q2 += row * xq.ldq;
         xq.d += row * xq.ldd;
         xq.s += row * xq.ldd;
-        xq.sum += row * xq.ldd;
+        xq.sum += 2 * row * xq.ldd;
         g.x = &xq;
-        if (j->w->type == NN_Q8) k->gemm_q8(&g);
-        else k->gemm_q4(&g);
-        break;
     }
+    if (j->w->n_segs) gemm_segments(j, &g, panel, end);
+    else gemm(k, j->w->type, &g);
     if (j->act) {
         for (int i = 0; i < g.n; i++) nn__act(k, g.y + i * g.ldy, g.n_out, j->act);
     }
@@ -59,10 +128,9 @@ static void gemm_chunk(void *user, int chunk)
 }
 
 /* Cut the product: few rows by panels alone, many rows into blocks that a core's cache holds. */
-static void run(struct job *j)
+static void cut(struct job *j)
 {
     int threads = m8_pool_threads(j->r->pool), n = j->g.n;
-    j->panels = (j->g.n_out + PANEL - 1) / PANEL;
     int64_t panel_work = (int64_t)j->g.n_in * j->g.taps * PANEL;
     j->row_step = n;
     j->panel_step = j->panels;
@@ -80,7 +148,32 @@ static void run(struct job *j)
         int most = (int)(1 + 256 * 1024 / (j->g.panel ? j->g.panel : 1)); /* of weights in the L2 cache, when rows reuse them */
         if (n > 64 && most >= 4 && j->panel_step > most) j->panel_step = most / 4 * 4;
     }
-    j->row_chunks = (n + j->row_step - 1) / j->row_step;
+}
+
+/* Of weights that lie in a file, too: all rows go by each panel that is made. */
+static void cut_lying(struct job *j)
+{
+    int threads = m8_pool_threads(j->r->pool), fair = (j->panels + 4 * threads - 1) / (4 * threads);
+    size_t panel = 0;
+    for (int i = 0; i < j->w->n_segs; i++) panel = j->w->segs[i].panel > panel ? j->w->segs[i].panel : panel;
+    j->row_step = j->g.n;
+    j->panel_step = panel < GROUP ? (int)(GROUP / panel) : 1;
+    if (j->g.n == 1) j->panel_step *= 2;
+    if (j->panel_step > fair) j->panel_step = fair;
+    j->room_size = (GROUP > panel ? GROUP : panel) + (size_t)j->g.n_in * PANEL * sizeof(float);
+    j->room_size = (j->room_size + 63) & ~(size_t)63;
+    j->room = nn_take(j->r, (size_t)threads * j->room_size);
+    j->taken = nn_take(j->r, (size_t)threads * sizeof *j->taken);
+    for (int i = 0; i < threads && j->taken; i++) atomic_flag_clear(&j->taken[i]);
+}
+
+static void run(struct job *j)
+{
+    j->panels = (j->g.n_out + PANEL - 1) / PANEL;
+    if (j->w->n_segs) cut_lying(j);
+    else cut(j);
+    if (j->r->status) return;
+    j->row_chunks = (j->g.n + j->row_step - 1) / j->row_step;
     m8_pool_run(j->r->pool, j->row_chunks * ((j->panels + j->panel_step - 1) / j->panel_step), gemm_chunk, j);
 }
 
@@ -106,7 +199,7 @@ static void convert_chunk(void *user, int chunk)
         if (c->xq.q) {
             int8_t *q2 = c->xq.q2 ? (int8_t *)c->xq.q2 + i * c->xq.ldq : NULL;
             k->quant_row((int8_t *)c->xq.q + i * c->xq.ldq, q2, (float *)c->xq.d + i * c->xq.ldd, (float *)c->xq.s + i * c->xq.ldd,
-                         (int32_t *)c->xq.sum + i * c->xq.ldd, x, n);
+                         (int32_t *)c->xq.sum + 2 * i * c->xq.ldd, x, n);
         } else if (c->f32) {
             if (c->slope != 1) k->leaky(c->f32 + at, x, n, c->slope);
             else memcpy(c->f32 + at, x, (size_t)n * sizeof(float));
@@ -143,7 +236,7 @@ static bool quantise(nn_run *r, struct xq *xq, nn_t x, int digits)
     if (digits == 2) xq->q2 = nn_take(r, (size_t)x.n * (size_t)x.c);
     xq->d = nn_take(r, cells * sizeof(float));
     xq->s = nn_take(r, cells * sizeof(float));
-    xq->sum = nn_take(r, cells * sizeof(int32_t));
+    xq->sum = nn_take(r, 2 * cells * sizeof(int32_t));
     if (r->status) return false;
     convert(&(struct convert){ .r = r, .x = x, .xq = *xq });
     return true;

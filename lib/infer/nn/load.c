@@ -1,8 +1,8 @@
 /* A model being loaded: tensors are checked, brought into panels by all threads, and their mapped pages dropped behind.
  *
- * Packing goes panel by panel: 16 rows, each from the part of the stack that holds it. Blocks of Q4_0, Q4_1, Q4_K and Q8_0 are only
- * moved about (Q4_K's scales are rounded to float16); the other quantised types become Q8, which is off by at most half a step of 1/127 of a block's
- * largest value. */
+ * Packing goes panel by panel: 16 rows, each from the part of the stack that holds it. Quantised blocks are only moved about
+ * (kernels/repack.c); but for Q2_K, and stacks whose parts differ and do not end with a panel: they become Q8, which is off by at most half
+ * a step of 1/127 of a block's largest value. Of a large model nothing is packed: the stack's segments say where the rows lie. */
 #include "nn.h"
 #include "pack.h"
 #include <stdio.h>
@@ -131,6 +131,10 @@ struct packing {
     struct source src[16];
     int n_src;
     const float *rows; /* instead of sources: [n_out][taps * n_in] */
+    int blocks;        /* the sources' blocks are moved as they are; < 0: through floats */
+    m8__dtype file;    /* whose blocks */
+    uint8_t *zeros;    /* a row of them */
+    const struct m8__kernels *k;
     nn_w w;
     int per_chunk;
     m8_status status; /* M8_E_NOMEM from any thread */
@@ -141,22 +145,16 @@ static const struct source *source_of(const struct packing *p, int row, int64_t 
     for (int i = 0; i < p->n_src; i++) {
         const struct source *s = &p->src[i];
         if (row >= s->row0 + s->n_out) continue;
-        int r = row - s->row0, dh = s->unpermute;
-        if (dh) { /* stored row 2i + j of a head is row j * dh/2 + i */
-            int in = r % dh;
-            r = r - in + 2 * (in % (dh / 2)) + in / (dh / 2);
-        }
-        *at = r;
+        *at = m8__stored_row(row - s->row0, s->unpermute);
         return s->t ? s : NULL;
     }
     return NULL;
 }
 
-/* Row `at` of a matrix of k columns, which the file may hold as [rows, k, 1]. */
-static void read_row(float *row, const m8__tensor *t, int64_t at, int k)
+/* The pages of a tensor are not needed any more; of a file only: memory that was lent would be emptied. */
+static void drop(const nn_load *l, const m8__tensor *t)
 {
-    int64_t columns = t->n_dims ? t->dims[t->n_dims - 1] : 1;
-    m8__dequant(row, t, at * k / columns, k / columns);
+    if (t && m8__weights_dir(l->w)) m8_map_drop(t->data, t->size);
 }
 
 static void pack_chunk(void *user, int chunk)
@@ -169,17 +167,14 @@ static void pack_chunk(void *user, int chunk)
     for (int i = chunk * p->per_chunk; i < end; i++) {
         char *to = (char *)w->data + (size_t)i * w->panel;
         const m8__tensor *raw[PANEL];
-        int64_t at[PANEL];
-        bool direct = !p->rows;
+        int64_t at[PANEL] = {0};
         for (int o = 0; o < PANEL; o++) {
             int row = i * PANEL + o;
-            at[o] = 0;
             const struct source *s = row < w->n_out && !p->rows ? source_of(p, row, &at[o]) : NULL;
             raw[o] = s ? s->t : NULL;
-            direct = direct && (!raw[o] || m8__pack_direct(w->type, raw[o]->type));
         }
-        if (direct) {
-            m8__pack_blocks(w->type, to, raw, at, k);
+        if (p->blocks >= 0) {
+            m8__pack_blocks(p->k, to, p->file, raw, at, k, p->zeros);
             continue;
         }
         if (!rows) rows = m8_malloc((size_t)k * PANEL * sizeof *rows);
@@ -191,7 +186,7 @@ static void pack_chunk(void *user, int chunk)
             float *row = rows + (size_t)o * k;
             int index = i * PANEL + o;
             if (p->rows && index < w->n_out) memcpy(row, p->rows + (size_t)index * k, (size_t)k * sizeof *row);
-            else if (raw[o]) read_row(row, raw[o], at[o], k);
+            else if (raw[o]) m8__read_row(row, raw[o], at[o], k);
             else memset(row, 0, (size_t)k * sizeof *row);
         }
         m8__pack_floats(w->type, to, rows, w->n_in, w->taps);
@@ -206,53 +201,90 @@ static nn_w pack(nn_load *l, struct packing *p, int n_out, int n_in, int taps, n
     p->w = (nn_w){ .type = type, .n_out = n_out, .n_in = n_in, .taps = taps, .panel = m8__panel_bytes(type, n_in, taps) };
     p->w.data = nn_hold(l, panels * p->w.panel);
     if (!p->w.data) return (nn_w){0};
+    p->k = m8__kernels_get(m8__cpu_flags());
+    p->zeros = p->blocks >= 0 ? m8_calloc((size_t)n_in, 2) : NULL; /* no block has as many bytes */
+    if (p->blocks >= 0 && !p->zeros) {
+        l->status = m8_fail(l->err, M8_E_NOMEM, "loading %s", m8__weights_path(l->w));
+        return (nn_w){0};
+    }
     int chunks = m8_pool_threads(l->pool) * 4;
     p->per_chunk = ((int)panels + chunks - 1) / chunks;
     if (p->per_chunk < 1) p->per_chunk = 1;
     m8_pool_run(l->pool, ((int)panels + p->per_chunk - 1) / p->per_chunk, pack_chunk, p);
+    m8_free(p->zeros);
     if (p->status) l->status = m8_fail(l->err, p->status, "loading %s", m8__weights_path(l->w));
+    for (int i = 0; i < p->n_src; i++) drop(l, p->src[i].t);
     return p->w;
 }
 
-static nn_type type_for(const nn_load *l, m8__dtype t, nn_type fast)
+static nn_type type_for(const nn_load *l, const m8__tensor *t, nn_type fast)
 {
+    nn_type type;
     if (l->precision == M8_F32) return NN_F32;
-    if (t == DT_Q4_0 || t == DT_Q4_1 || t == DT_Q4_K) return NN_Q4;
-    if (m8__dtype_block(t) > 1) return NN_Q8;
-    return fast;
+    if (m8__blocks_of(t->type, &type) >= 0) return type;
+    return m8__dtype_block(t->type) > 1 ? NN_Q8 : fast;
+}
+
+/* A stack whose parts begin and end with panels, each of its own type. */
+static nn_w segments(nn_load *l, const struct packing *p, int n_out, int n_in, const nn_type *types)
+{
+    nn_seg *segs = nn_hold(l, (size_t)p->n_src * sizeof *segs);
+    nn_w w = { .type = types[0], .n_out = n_out, .n_in = n_in, .taps = 1, .segs = segs, .n_segs = p->n_src };
+    for (int i = 0; i < p->n_src && !l->status; i++) {
+        const struct source *s = &p->src[i];
+        nn_type own = NN_F32;
+        int blocks = l->precision == M8_F32 ? -1 : m8__blocks_of(s->t->type, &own);
+        segs[i] = (nn_seg){ types[i], s->row0 / PANEL, (s->n_out + PANEL - 1) / PANEL, s->n_out, m8__panel_bytes(types[i], n_in, 1), .lies = s->t,
+                            .row = s->t->size / (size_t)s->n_out, .blocks = types[i] == own ? blocks : -1, .unpermute = s->unpermute };
+        if (l->in_place) continue;
+        struct packing one = { .src = { *s }, .n_src = 1, .blocks = segs[i].blocks, .file = s->t->type };
+        one.src[0].row0 = 0;
+        segs[i].data = pack(l, &one, s->n_out, n_in, 1, types[i]).data;
+    }
+    return l->status ? (nn_w){0} : w;
 }
 
 nn_w nn_load_linear(nn_load *l, const nn_part *parts, int n_parts, int n_in, nn_type fast)
 {
-    struct packing p = {0};
+    struct packing p = { .blocks = -1 };
     int n_out = 0;
-    nn_type type = NN_Q4; /* the more exact one of a mixed stack */
+    nn_type types[16], type = NN_Q4; /* the most exact one */
+    bool whole = true, one_type = true; /* each part has its tensor and ends with a panel; all are of one type in the file */
+    const m8__tensor *first = NULL;
     if (n_parts > (int)(sizeof p.src / sizeof *p.src)) n_parts = 0, l->status = m8_fail(l->err, M8_E_ARG, "a stack of too many matrices");
     for (int i = 0; i < n_parts && !l->status; i++) {
         struct source *s = &p.src[p.n_src++];
         *s = (struct source){ .row0 = n_out, .n_out = parts[i].n_out, .unpermute = parts[i].unpermute };
+        whole = whole && n_out % PANEL == 0;
         n_out += parts[i].n_out;
-        if (parts[i].optional && !m8__weights_find(l->w, parts[i].name)) continue;
+        if (parts[i].optional && !m8__weights_find(l->w, parts[i].name)) {
+            whole = false;
+            continue;
+        }
         s->t = find(l, parts[i].name, 2, (int64_t[]){ parts[i].n_out, n_in });
         if (!s->t) break;
         if (s->t->n_dims < 2 && parts[i].n_out > 1) { /* a column stored as one row: rows could not be read one by one */
             l->status = m8_fail(l->err, M8_E_FORMAT, "%s: %s: expected a matrix", m8__weights_path(l->w), parts[i].name);
             break;
         }
-        nn_type this = type_for(l, s->t->type, fast);
-        if (this < type) type = this;
+        types[i] = type_for(l, s->t, fast);
+        if (types[i] < type) type = types[i];
+        if (!first) first = s->t;
+        one_type = one_type && s->t->type == first->type;
     }
     if (l->status) return (nn_w){0};
-    nn_w w = pack(l, &p, n_out, n_in, 1, type);
-    for (int i = 0; i < p.n_src; i++) {
-        if (p.src[i].t) m8_map_drop(p.src[i].t->data, p.src[i].t->size);
-    }
-    return w;
+    for (int i = 0; i < p.n_src && type < NN_Q8; i++) types[i] = type; /* x has one form */
+    if (whole && (l->in_place || !one_type) && (type < NN_Q8 ? l->in_place : n_in % QBLOCK == 0)) return segments(l, &p, n_out, n_in, types);
+    if (!one_type && type > NN_Q8) type = NN_Q8;
+    nn_type own;
+    p.blocks = first && one_type && type >= NN_Q8 ? m8__blocks_of(first->type, &own) : -1;
+    p.file = first ? first->type : DT_F32;
+    return pack(l, &p, n_out, n_in, 1, type);
 }
 
 nn_w nn_pack(nn_load *l, const float *rows, int n_out, int n_in, int taps, nn_type type)
 {
-    struct packing p = { .rows = rows };
+    struct packing p = { .rows = rows, .blocks = -1 };
     if (l->status || !rows) return (nn_w){0};
     return pack(l, &p, n_out, n_in, taps, l->precision == M8_F32 ? NN_F32 : type);
 }
@@ -300,7 +332,7 @@ static nn_w pack_kernel(nn_load *l, const m8__tensor *t, const struct kernel *s,
         if (s->stride) order_conv_t(rows, file, s);
         else order_conv(rows, file, s);
         w = nn_pack(l, rows, phases * s->n_out, s->n_in, s->k / phases, fast);
-        m8_map_drop(t->data, t->size);
+        drop(l, t);
     } else {
         l->status = m8_fail(l->err, M8_E_NOMEM, "loading %s", m8__weights_path(l->w));
     }

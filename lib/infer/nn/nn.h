@@ -32,16 +32,30 @@ nn_t nn_rows(nn_t x, int from, int n); /* a view */
 nn_t nn_cols(nn_t x, int from, int c); /* a view */
 void *nn_take(nn_run *r, size_t bytes); /* uninitialised bytes of the arena, 64-byte aligned; NULL and sticky on failure */
 
-/* ---- weights in panels: made once at load, in parallel, the mapped pages dropped behind */
-typedef enum nn_type { NN_F32, NN_BF16, NN_Q8, NN_Q4 } nn_type;
+/* ---- weights in panels: made once at load, in parallel, the mapped pages dropped behind; or, of large models, as they lie in the file */
+typedef enum nn_type { NN_F32, NN_BF16, NN_Q8, NN_Q6, NN_Q5, NN_Q4 } nn_type; /* the more exact first */
+
+/* A run of panels of a stack, of one type. */
+typedef struct nn_seg {
+    nn_type type;
+    int panel0, n_panels, n_out;
+    size_t panel;          /* bytes from panel to panel */
+    const void *data;      /* the first panel; NULL: the rows stay as they lie, and panels are made on the way */
+    const m8__tensor *lies;
+    size_t row;            /* bytes of a row */
+    int blocks;            /* enum m8__blocks; < 0: through floats */
+    int unpermute;         /* as nn_part's */
+} nn_seg;
 
 typedef struct nn_w {
-    nn_type type;
+    nn_type type;          /* of segs: one of theirs; it tells what x becomes */
     int n_out, n_in, taps; /* linear: taps 1 */
-    int digits;            /* of the activations of NN_Q8, NN_Q4: 1 or 2 times 8 bits; 0 counts as 1. Set after loading */
+    int digits;            /* of the activations of NN_Q8 to NN_Q4: 1 or 2 times 8 bits; 0 counts as 1. Set after loading */
     size_t panel;          /* bytes from panel to panel */
     void *data;            /* owned by the model (nn_held) */
     const float *bias;     /* [n_out] or NULL; owned by the model */
+    const nn_seg *segs;    /* instead of data; owned by the model */
+    int n_segs;
 } nn_w;
 
 typedef struct nn_held { /* what a model owns, freed together */
@@ -57,6 +71,8 @@ typedef struct nn_load {
     m8_precision precision;
     nn_held *held;
     int64_t n_params;    /* counts what was loaded */
+    bool in_place;       /* nn_load_linear leaves weights as they lie; set by the family */
+    int64_t in_place_from; /* bytes of weights from which a family that can do so should */
     m8_status status;
     m8_error *err;
 } nn_load;
@@ -76,9 +92,10 @@ bool nn_has(const nn_load *l, const char *fmt, ...) M8_PRINTF(2, 3);
 float *nn_load_vec(nn_load *l, int n, const char *fmt, ...) M8_PRINTF(3, 4);
 float *nn_load_mat(nn_load *l, int rows, int cols, const char *fmt, ...) M8_PRINTF(4, 5);
 /* Matrices [n_out, n_in] stacked along their outputs (Q, K and V in one product; 16 at most). The type follows the file's and the precision:
- * NN_F32 in M8_F32; in M8_FAST Q4_* -> NN_Q4, the other quantised types -> NN_Q8, the rest -> `fast` (NN_F32, NN_BF16 or NN_Q8). */
+ * NN_F32 in M8_F32; in M8_FAST the quantised types stay what they are (each part of a stack its own), but for Q2_K, which becomes NN_Q8;
+ * the rest -> `fast` (NN_F32, NN_BF16 or NN_Q8). */
 nn_w nn_load_linear(nn_load *l, const nn_part *parts, int n_parts, int n_in, nn_type fast);
-/* From float32 in memory [n_out][taps][n_in]; type as given (Q8, Q4: n_in a multiple of 32; Q4 not possible). */
+/* From float32 in memory [n_out][taps][n_in]; type as given (Q8: n_in a multiple of 32; Q6 to Q4 are not possible). */
 nn_w nn_pack(nn_load *l, const float *rows, int n_out, int n_in, int taps, nn_type type);
 /* A convolution stored [n_out][n_in][taps], and a transposed one stored [n_in][n_out][k] with k a multiple of stride: the latter
  * becomes a convolution of k/stride taps with stride*n_out outputs, see nn_conv_t. */

@@ -1,5 +1,6 @@
-/* Panels out of floats, or out of a file's blocks. Layouts: kernels.h and formats of GGUF's blocks. */
+/* Panels out of floats, or out of a file's blocks. Layouts: kernels.h; moving blocks: kernels/repack.c. */
 #include "pack.h"
+#include "kernels/c.h"
 #include <math.h>
 #include <string.h>
 
@@ -10,82 +11,80 @@ size_t m8__panel_bytes(nn_type type, int n_in, int taps)
     case NN_F32: bytes = in * (size_t)taps * PANEL * sizeof(float); break;
     case NN_BF16: bytes = (in + 1) / 2 * (size_t)taps * PANEL * 2 * sizeof(uint16_t); break;
     case NN_Q8: bytes = in / QBLOCK * sizeof(struct q8_block); break;
+    case NN_Q6: bytes = in / QBLOCK * sizeof(struct q6_block); break;
+    case NN_Q5: bytes = in / QBLOCK * sizeof(struct q5_block); break;
     case NN_Q4: bytes = in / QBLOCK * sizeof(struct q4_block); break;
     }
     return (bytes + 63) & ~(size_t)63;
 }
 
-bool m8__pack_direct(nn_type type, m8__dtype file)
+int m8__blocks_of(m8__dtype file, nn_type *type)
 {
-    if (type == NN_Q4) return file == DT_Q4_0 || file == DT_Q4_1 || file == DT_Q4_K;
-    return type == NN_Q8 && file == DT_Q8_0;
-}
-
-static uint16_t load16(const uint8_t *p) { return (uint16_t)(p[0] | p[1] << 8); }
-
-/* Scale and minimum of sub-block j (0..7) of a Q4_K or Q5_K superblock: 6 bits each, packed into 12 bytes. */
-static void scale_min_k4(const uint8_t *s, int j, int *scale, int *min)
-{
-    if (j < 4) {
-        *scale = s[j] & 63;
-        *min = s[j + 4] & 63;
-    } else {
-        *scale = (s[j + 4] & 15) | (s[j - 4] >> 6) << 4;
-        *min = s[j + 4] >> 4 | (s[j] >> 6) << 4;
+    static const struct {
+        m8__dtype file;
+        int blocks;
+        nn_type type;
+    } all[] = {
+        { DT_Q4_0, BLOCKS_Q4_0, NN_Q4 }, { DT_Q4_1, BLOCKS_Q4_1, NN_Q4 }, { DT_Q4_K, BLOCKS_Q4_K, NN_Q4 },
+        { DT_Q5_1, BLOCKS_Q5_1, NN_Q5 }, { DT_Q5_K, BLOCKS_Q5_K, NN_Q5 }, { DT_Q3_K, BLOCKS_Q3_K, NN_Q6 },
+        { DT_Q6_K, BLOCKS_Q6_K, NN_Q6 }, { DT_Q5_0, BLOCKS_Q5_0, NN_Q8 }, { DT_Q8_0, BLOCKS_Q8_0, NN_Q8 },
+    };
+    for (size_t i = 0; i < sizeof all / sizeof all[0]; i++) {
+        if (all[i].file != file) continue;
+        *type = all[i].type;
+        return all[i].blocks;
     }
+    return -1;
 }
 
-/* Block b (of 32 inputs) of one row into column o of a Q4 panel's block. */
-static void put_q4(struct q4_block *to, int o, const uint8_t *row, m8__dtype type, int b)
-{
-    if (type == DT_Q4_K) {
-        const uint8_t *super = row + (size_t)(b / 8) * 144, *qs = super + 16 + b % 8 / 2 * 32;
-        int j = b % 8, scale, min, shift = j % 2 * 4;
-        scale_min_k4(super + 4, j, &scale, &min);
-        to->d[o] = m8__float_to_half(m8__half_to_float(load16(super)) * (float)scale);
-        to->m[o] = m8__float_to_half(-m8__half_to_float(load16(super + 2)) * (float)min);
-        for (int e = 0; e < 16; e++) to->q[e / 4][o][e % 4] = (uint8_t)((qs[e] >> shift & 15) | (qs[e + 16] >> shift & 15) << 4);
-        return;
-    }
-    const uint8_t *block = row + (size_t)b * (type == DT_Q4_1 ? 20 : 18), *qs = block + (type == DT_Q4_1 ? 4 : 2);
-    to->d[o] = load16(block);
-    to->m[o] = type == DT_Q4_1 ? load16(block + 2) : m8__float_to_half(-8.0f * m8__half_to_float(load16(block)));
-    for (int j = 0; j < 4; j++) memcpy(to->q[j][o], qs + 4 * j, 4); /* the file's nibbles lie as the panel's do */
-}
+static size_t row_bytes(m8__dtype t, int k) { return (size_t)(k / m8__dtype_block(t)) * (size_t)m8__dtype_bytes(t); }
 
-static void put_q8_0(struct q8_block *to, int o, const uint8_t *row, int b)
-{
-    const uint8_t *block = row + (size_t)b * 34;
-    to->d[o] = m8__half_to_float(load16(block));
-    for (int j = 0; j < QBLOCK / 4; j++) {
-        uint32_t four;
-        memcpy(&four, block + 2 + 4 * j, 4);
-        four ^= 0x80808080u; /* q + 128 */
-        memcpy(to->q[j][o], &four, 4);
-    }
-}
-
-void m8__pack_blocks(nn_type type, void *panel, const m8__tensor *const raw[PANEL], const int64_t at[PANEL], int k)
+void m8__pack_blocks(const struct m8__kernels *k, void *panel, m8__dtype file, const m8__tensor *const raw[PANEL], const int64_t at[PANEL],
+                     int n_in, const uint8_t *zeros)
 {
     const uint8_t *row[PANEL];
+    nn_type type;
+    for (int o = 0; o < PANEL; o++) row[o] = raw[o] ? raw[o]->data + (size_t)at[o] * row_bytes(file, n_in) : zeros;
+    k->repack[m8__blocks_of(file, &type)](panel, row, 0, n_in / QBLOCK);
+}
+
+int m8__stored_row(int row, int unpermute)
+{
+    if (!unpermute) return row;
+    int in = row % unpermute; /* stored row 2i + j of a head is row j * dh/2 + i */
+    return row - in + 2 * (in % (unpermute / 2)) + in / (unpermute / 2);
+}
+
+void m8__read_row(float *row, const m8__tensor *t, int64_t at, int k)
+{
+    int64_t columns = t->n_dims ? t->dims[t->n_dims - 1] : 1;
+    m8__dequant(row, t, at * k / columns, k / columns);
+}
+
+void m8__seg_rows(const nn_seg *s, int i, const uint8_t *row[PANEL])
+{
+    bool even = s->unpermute % (2 * PANEL) == 0 && (i + 1) * PANEL <= s->n_out; /* evenly spaced */
+    size_t step = s->unpermute ? 2 * s->row : s->row;
+    const uint8_t *at = s->lies->data + (size_t)m8__stored_row(i * PANEL, s->unpermute) * s->row;
+    for (int o = 0; o < PANEL; o++, at += step) {
+        int r = i * PANEL + o < s->n_out ? i * PANEL + o : s->n_out - 1;
+        row[o] = even ? at : s->lies->data + (size_t)m8__stored_row(r, s->unpermute) * s->row;
+    }
+}
+
+void m8__seg_panel(const struct m8__kernels *k, const nn_seg *s, int i, void *panel, int n_in, float *floats)
+{
+    const uint8_t *row[PANEL];
+    if (s->blocks >= 0) {
+        m8__seg_rows(s, i, row);
+        k->repack[s->blocks](panel, row, 0, n_in / QBLOCK);
+        return;
+    }
     for (int o = 0; o < PANEL; o++) {
-        if (!raw[o]) continue;
-        size_t row_bytes = (size_t)(k / m8__dtype_block(raw[o]->type)) * (size_t)m8__dtype_bytes(raw[o]->type);
-        row[o] = raw[o]->data + (size_t)at[o] * row_bytes;
+        int r = i * PANEL + o < s->n_out ? i * PANEL + o : s->n_out - 1;
+        m8__read_row(floats + (size_t)o * n_in, s->lies, m8__stored_row(r, s->unpermute), n_in);
     }
-    for (int b = 0; b < k / QBLOCK; b++) {
-        for (int o = 0; o < PANEL; o++) {
-            if (!raw[o]) { /* zeros: the panel's memory is zeroed, but Q8's zero is 128 */
-                if (type == NN_Q8) {
-                    struct q8_block *q8 = (struct q8_block *)panel + b;
-                    for (int j = 0; j < QBLOCK / 4; j++) memset(q8->q[j][o], 128, 4);
-                }
-                continue;
-            }
-            if (type == NN_Q4) put_q4((struct q4_block *)panel + b, o, row[o], raw[o]->type, b);
-            else put_q8_0((struct q8_block *)panel + b, o, row[o], b);
-        }
-    }
+    m8__pack_floats(s->type, panel, floats, n_in, 1);
 }
 
 static void pack_q8(struct q8_block *to, const float *rows, int k)
@@ -95,8 +94,9 @@ static void pack_q8(struct q8_block *to, const float *rows, int k)
             const float *x = rows + (size_t)o * k + (size_t)b * QBLOCK;
             float most = 0;
             for (int i = 0; i < QBLOCK; i++) most = fmaxf(most, fabsf(x[i]));
-            float d = most / 127, by = most > 0 && isfinite(most) ? 127 / most : 0;
-            if (!isfinite(d)) d = 0;
+            uint16_t d = most < 65504 * 127.0f ? to_half(most / 127) : 0; /* what is not finite counts as nothing */
+            if (from_half(d) * 127 < most && d) d++; /* upwards, so that the largest is held */
+            float by = d ? 1 / from_half(d) : 0;
             to->d[o] = d;
             for (int i = 0; i < QBLOCK; i++) {
                 float v = x[i] * by;

@@ -5,13 +5,23 @@
 #include "nn.h"
 
 size_t m8__panel_bytes(nn_type type, int n_in, int taps); /* a multiple of 64 */
-/* Can blocks of the file's type be moved into panels of this type as they are? */
-bool m8__pack_direct(nn_type type, m8__dtype file);
-/* Row at[o] of raw[o] (NULL: zeros) for the 16 outputs of a panel; k inputs. */
-void m8__pack_blocks(nn_type type, void *panel, const m8__tensor *const raw[PANEL], const int64_t at[PANEL], int k);
+/* The blocks that can be moved into panels as they are, and the type of these; < 0: none such. */
+int m8__blocks_of(m8__dtype file, nn_type *type);
+/* Row at[o] of raw[o] (NULL: a row of zeros, at `zeros`) for the 16 outputs of a panel; all are of the type `file`. */
+void m8__pack_blocks(const struct m8__kernels *k, void *panel, m8__dtype file, const m8__tensor *const raw[PANEL], const int64_t at[PANEL],
+                     int n_in, const uint8_t *zeros);
 /* Row `lane` of a panel of NN_F32 or NN_BF16: [taps][n_in] floats. */
 void m8__pack_lane(nn_type type, void *panel, int lane, const float *row, int n_in, int taps);
-/* rows: [16][taps * n_in] floats. Not for NN_Q4. */
+/* rows: [16][taps * n_in] floats. Not for NN_Q6 to NN_Q4. */
 void m8__pack_floats(nn_type type, void *panel, const float *rows, int n_in, int taps);
+
+/* The stored row that is row `row` once each head of `unpermute` rows is put back from GGUF's order. */
+int m8__stored_row(int row, int unpermute);
+/* Row `at` of a matrix of k columns, which the file may hold as [rows, k, 1]. */
+void m8__read_row(float *row, const m8__tensor *t, int64_t at, int k);
+/* Where the 16 rows of panel i of a segment lie; rows behind its last one are that again. */
+void m8__seg_rows(const nn_seg *s, int i, const uint8_t *row[PANEL]);
+/* Panel i of rows that lie in the file. floats: [16][n_in], where the segment has no blocks. */
+void m8__seg_panel(const struct m8__kernels *k, const nn_seg *s, int i, void *panel, int n_in, float *floats);
 
 #endif

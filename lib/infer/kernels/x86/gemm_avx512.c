@@ -23,6 +23,7 @@ void m8__kernels_avx512(struct m8__kernels *k, int cpu_flags)
     k->name = "avx512";
     m8__gemm_avx512_init(k);
     m8__gemm_q_avx512_init(k);
+    m8__repack_avx512_init(k);
     m8__row_avx512_init(k);
     m8__vec_avx512_init(k);
     if (cpu_flags & M8_CPU_AVX512_BF16)

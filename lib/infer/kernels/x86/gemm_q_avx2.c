@@ -1,7 +1,7 @@
-/* gemm_q_avx2.c - gemm_q8 and gemm_q4 for AVX2: vpmaddubsw takes unsigned by signed bytes and adds pairs in 16 bits.
+/* gemm_q_avx2.c - gemm_q8 to gemm_q4 for AVX2: vpmaddubsw takes unsigned by signed bytes and adds pairs in 16 bits.
  *
- * For Q4 that is exact: 2 * 15 * 127 fits, and so do four of them, so two steps are added before they widen. For Q8 the stored byte
- * (0..255) could overflow, so the sign of q goes to x: |q| <= 128 times |x| <= 127 makes pairs of at most 32512.
+ * For Q4 and Q5 that is exact: 2 * 31 * 127 fits, and so do four of them, so two steps are added before they widen. For Q8 and Q6 the
+ * stored byte (0..255) could overflow, so the sign of q goes to x: |q| <= 128 times |x| <= 127 makes pairs of at most 32512.
  * Two digits of x are put together to 16 bits, and the weights widened: vpmaddwd is exact, too. */
 #include <immintrin.h>
 
@@ -9,6 +9,9 @@
 #include "kernels/x86/avx2.h"
 
 enum { MOST_R = 4, AHEAD = 2048 };
+enum { Q4, Q5, Q6, Q8 }; /* kinds of panels, as constants of inlined functions */
+#define BLOCK_SIZE(kind)                                                                                                 \
+    ((kind) == Q4 ? sizeof(struct q4_block) : (kind) == Q5 ? sizeof(struct q5_block) : (kind) == Q6 ? sizeof(struct q6_block) : sizeof(struct q8_block))
 
 struct at { /* the first row of a tile at a tap */
     const int8_t *q, *q2;
@@ -16,12 +19,18 @@ struct at { /* the first row of a tile at a tap */
     ptrdiff_t ldq, ldd; /* from row to row of y */
 };
 
-/* What follows is for eight outputs (half h of the panel) and all rows of the tile. One digit: */
-INLINE void dots_q8(const int R, __m256i *dot, const struct q8_block *w, const struct at *x, int b, const int h)
+/* What follows is for eight outputs (half h of the panel) and all rows of the tile. Fours of inputs from.. to.. of a block: */
+INLINE __m256i codes(const int kind, const void *w, int j, const int h)
+{
+    const uint8_t(*q)[PANEL][4] = (void *)((const char *)w + BLOCK_SIZE(kind) - (kind == Q4 ? 4 : 8) * 64);
+    return _mm256_loadu_si256((const __m256i *)&q[j][8 * h]);
+}
+
+INLINE void dots_signed(const int kind, const int R, __m256i *dot, const void *w, const struct at *x, int b, const int h, const int from, const int to)
 {
     const __m256i ones = _mm256_set1_epi16(1), flip = _mm256_set1_epi8((char)0x80);
-    UNROLL for (int j = 0; j < QBLOCK / 4; j++) {
-        __m256i wv = _mm256_xor_si256(_mm256_loadu_si256((const __m256i *)&w->q[j][8 * h]), flip), size = _mm256_abs_epi8(wv);
+    UNROLL for (int j = from; j < to; j++) {
+        __m256i wv = _mm256_xor_si256(codes(kind, w, j, h), flip), size = _mm256_abs_epi8(wv);
         UNROLL for (int r = 0; r < R; r++) {
             __m256i xv = _mm256_sign_epi8(broadcast4(x->q + r * x->ldq + b * QBLOCK + 4 * j), wv);
             dot[r] = _mm256_add_epi32(dot[r], _mm256_madd_epi16(_mm256_maddubs_epi16(size, xv), ones));
@@ -29,12 +38,17 @@ INLINE void dots_q8(const int R, __m256i *dot, const struct q8_block *w, const s
     }
 }
 
-INLINE void dots_q4(const int R, __m256i *dot, const struct q4_block *w, const struct at *x, int b, const int h)
+INLINE void dots_small(const int kind, const int R, __m256i *dot, const void *w, const struct at *x, int b, const int h)
 {
     const __m256i ones = _mm256_set1_epi16(1), nibble = _mm256_set1_epi8(15);
     UNROLL for (int j = 0; j < QBLOCK / 8; j++) {
-        __m256i both = _mm256_loadu_si256((const __m256i *)&w->q[j][8 * h]);
-        __m256i lo = _mm256_and_si256(both, nibble), hi = _mm256_and_si256(_mm256_srli_epi16(both, 4), nibble);
+        __m256i lo = codes(kind, w, j, h), hi;
+        if (kind == Q4) {
+            hi = _mm256_and_si256(_mm256_srli_epi16(lo, 4), nibble);
+            lo = _mm256_and_si256(lo, nibble);
+        } else {
+            hi = codes(kind, w, j + QBLOCK / 8, h);
+        }
         UNROLL for (int r = 0; r < R; r++) {
             const int8_t *q = x->q + r * x->ldq + b * QBLOCK + 4 * j;
             __m256i sum = _mm256_add_epi16(_mm256_maddubs_epi16(lo, broadcast4(q)), _mm256_maddubs_epi16(hi, broadcast4(q + QBLOCK / 2)));
@@ -44,19 +58,18 @@ INLINE void dots_q4(const int R, __m256i *dot, const struct q4_block *w, const s
 }
 
 /* Signed weights of inputs 4j.. of a block */
-INLINE __m256i weights(const int bits, const void *w, int j, const int h)
+INLINE __m256i weights(const int kind, const void *w, int j, const int h)
 {
-    if (bits == 8) {
-        const struct q8_block *q8 = w;
-        return _mm256_xor_si256(_mm256_loadu_si256((const __m256i *)&q8->q[j][8 * h]), _mm256_set1_epi8((char)0x80));
-    }
-    const struct q4_block *q4 = w;
-    __m256i both = _mm256_loadu_si256((const __m256i *)&q4->q[j % 4][8 * h]);
+    if (kind == Q6 || kind == Q8)
+        return _mm256_xor_si256(codes(kind, w, j, h), _mm256_set1_epi8((char)0x80));
+    if (kind == Q5)
+        return codes(kind, w, j, h);
+    __m256i both = codes(kind, w, j % 4, h);
     return _mm256_and_si256(j < 4 ? both : _mm256_srli_epi16(both, 4), _mm256_set1_epi8(15));
 }
 
 /* Two digits */
-INLINE void dots_wide(const int bits, const int R, __m256i *dot, const void *w, const struct at *x, int b, const int h)
+INLINE void dots_wide(const int kind, const int R, __m256i *dot, const void *w, const struct at *x, int b, const int h, const int from, const int to)
 {
     int16_t wide[MOST_R][QBLOCK];
     __m256i lo[MOST_R], hi[MOST_R]; /* each output's four products as two sums */
@@ -69,8 +82,8 @@ INLINE void dots_wide(const int bits, const int R, __m256i *dot, const void *w, 
         }
         lo[r] = hi[r] = _mm256_setzero_si256();
     }
-    UNROLL for (int j = 0; j < QBLOCK / 4; j++) {
-        __m256i wv = weights(bits, w, j, h);
+    UNROLL for (int j = from; j < to; j++) {
+        __m256i wv = weights(kind, w, j, h);
         __m256i w0 = _mm256_cvtepi8_epi16(_mm256_castsi256_si128(wv)), w1 = _mm256_cvtepi8_epi16(_mm256_extracti128_si256(wv, 1));
         UNROLL for (int r = 0; r < R; r++) {
             long long four;
@@ -84,43 +97,42 @@ INLINE void dots_wide(const int bits, const int R, __m256i *dot, const void *w, 
         dot[r] = _mm256_permute4x64_epi64(_mm256_hadd_epi32(lo[r], hi[r]), 0xd8);
 }
 
-INLINE void block_q8(const int R, __m256 (*acc)[2], const struct q8_block *w, const struct at *x, int b, const int h)
+INLINE __m256 halves_at(const uint16_t *p)
 {
-    __m256i dot[MOST_R];
-    UNROLL for (int r = 0; r < R; r++)
-        dot[r] = _mm256_setzero_si256();
-    if (x->q2)
-        dots_wide(8, R, dot, w, x, b, h);
-    else
-        dots_q8(R, dot, w, x, b, h);
-    __m256 dw = _mm256_loadu_ps(w->d + 8 * h);
-    UNROLL for (int r = 0; r < R; r++) {
-        __m256 d = _mm256_mul_ps(dw, _mm256_broadcast_ss(x->d + r * x->ldd + b));
-        acc[r][h] = _mm256_fmadd_ps(_mm256_cvtepi32_ps(dot[r]), d, acc[r][h]);
+    return _mm256_cvtph_ps(_mm_loadu_si128((const __m128i *)p));
+}
+
+/* A block; of Q6 in two parts, whose scales differ. */
+INLINE void block(const int kind, const int R, __m256 (*acc)[2], const void *w, const struct at *x, int b, const int h)
+{
+    const struct q4_block *q4 = w; /* all kinds begin with d */
+    const struct q6_block *q6 = w;
+    const int parts = kind == Q6 ? 2 : 1, fours = QBLOCK / 4 / parts;
+    for (int part = 0; part < parts; part++) {
+        __m256i dot[MOST_R];
+        UNROLL for (int r = 0; r < R; r++)
+            dot[r] = _mm256_setzero_si256();
+        if (x->q2)
+            dots_wide(kind, R, dot, w, x, b, h, part * fours, (part + 1) * fours);
+        else if (kind == Q6 || kind == Q8)
+            dots_signed(kind, R, dot, w, x, b, h, part * fours, (part + 1) * fours);
+        else
+            dots_small(kind, R, dot, w, x, b, h);
+        __m256 dw = halves_at(q4->d + 8 * h);
+        if (kind == Q6)
+            dw = _mm256_mul_ps(dw, _mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(_mm_loadl_epi64((const __m128i *)(q6->scale[part] + 8 * h)))));
+        UNROLL for (int r = 0; r < R; r++) {
+            __m256 d = _mm256_mul_ps(dw, _mm256_broadcast_ss(x->d + r * x->ldd + b));
+            acc[r][h] = _mm256_fmadd_ps(_mm256_cvtepi32_ps(dot[r]), d, acc[r][h]);
+            if (kind == Q4 || kind == Q5)
+                acc[r][h] = _mm256_fmadd_ps(halves_at(q4->m + 8 * h), _mm256_broadcast_ss(x->s + r * x->ldd + b), acc[r][h]);
+        }
     }
 }
 
-INLINE void block_q4(const int R, __m256 (*acc)[2], const struct q4_block *w, const struct at *x, int b, const int h)
+INLINE void tile(const int kind, const int R, const struct m8__gemm *g, int i, int o)
 {
-    __m256i dot[MOST_R];
-    UNROLL for (int r = 0; r < R; r++)
-        dot[r] = _mm256_setzero_si256();
-    if (x->q2)
-        dots_wide(4, R, dot, w, x, b, h);
-    else
-        dots_q4(R, dot, w, x, b, h);
-    __m256 dw = _mm256_cvtph_ps(_mm_loadu_si128((const __m128i *)(w->d + 8 * h)));
-    __m256 mw = _mm256_cvtph_ps(_mm_loadu_si128((const __m128i *)(w->m + 8 * h)));
-    UNROLL for (int r = 0; r < R; r++) {
-        __m256 d = _mm256_mul_ps(dw, _mm256_broadcast_ss(x->d + r * x->ldd + b));
-        acc[r][h] = _mm256_fmadd_ps(_mm256_cvtepi32_ps(dot[r]), d, acc[r][h]);
-        acc[r][h] = _mm256_fmadd_ps(mw, _mm256_broadcast_ss(x->s + r * x->ldd + b), acc[r][h]);
-    }
-}
-
-INLINE void tile(const int bits, const int R, const struct m8__gemm *g, int i, int o)
-{
-    const size_t size = bits == 8 ? sizeof(struct q8_block) : sizeof(struct q4_block);
+    const size_t size = BLOCK_SIZE(kind);
     const struct xq *x = g->x;
     const char *w = (const char *)g->w + o / PANEL * g->panel;
     const int nb = g->n_in / QBLOCK;
@@ -134,42 +146,34 @@ INLINE void tile(const int bits, const int R, const struct m8__gemm *g, int i, i
             if (R == 1)
                 for (size_t line = 0; line < size; line += 64)
                     _mm_prefetch(w + AHEAD + line, _MM_HINT_T0);
-            if (bits == 8) {
-                block_q8(R, acc, (const struct q8_block *)w, &at, b, 0);
-                block_q8(R, acc, (const struct q8_block *)w, &at, b, 1);
-            } else {
-                block_q4(R, acc, (const struct q4_block *)w, &at, b, 0);
-                block_q4(R, acc, (const struct q4_block *)w, &at, b, 1);
-            }
+            block(kind, R, acc, w, &at, b, 0);
+            block(kind, R, acc, w, &at, b, 1);
         }
     }
     end(R, acc, g, i, o);
 }
 
-INLINE void gemm(const int bits, const struct m8__gemm *g)
+INLINE void gemm(const int kind, const struct m8__gemm *g)
 {
     for (int o = 0; o < g->n_out; o += PANEL)
         for (int i = 0; i < g->n; i += MOST_R)
             switch (g->n - i) {
-            case 1: tile(bits, 1, g, i, o); break;
-            case 2: tile(bits, 2, g, i, o); break;
-            case 3: tile(bits, 3, g, i, o); break;
-            default: tile(bits, MOST_R, g, i, o); break;
+            case 1: tile(kind, 1, g, i, o); break;
+            case 2: tile(kind, 2, g, i, o); break;
+            case 3: tile(kind, 3, g, i, o); break;
+            default: tile(kind, MOST_R, g, i, o); break;
             }
 }
 
-static void gemm_q8_avx2(const struct m8__gemm *g)
-{
-    gemm(8, g);
-}
-
-static void gemm_q4_avx2(const struct m8__gemm *g)
-{
-    gemm(4, g);
-}
+static void gemm_q8_avx2(const struct m8__gemm *g) { gemm(Q8, g); }
+static void gemm_q6_avx2(const struct m8__gemm *g) { gemm(Q6, g); }
+static void gemm_q5_avx2(const struct m8__gemm *g) { gemm(Q5, g); }
+static void gemm_q4_avx2(const struct m8__gemm *g) { gemm(Q4, g); }
 
 void m8__gemm_q_avx2_init(struct m8__kernels *k)
 {
     k->gemm_q8 = gemm_q8_avx2;
+    k->gemm_q6 = gemm_q6_avx2;
+    k->gemm_q5 = gemm_q5_avx2;
     k->gemm_q4 = gemm_q4_avx2;
 }

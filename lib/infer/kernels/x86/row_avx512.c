@@ -26,11 +26,12 @@ static void quant_row_avx512(int8_t *q, int8_t *q2, float *d, float *s, int32_t 
         __m512i a = _mm512_max_epu32(_mm512_and_si512(_mm512_castps_si512(lo), size), _mm512_and_si512(_mm512_castps_si512(hi), size));
         uint32_t top = _mm512_reduce_max_epu32(a);
         float max = _mm512_cvtss_f32(_mm512_castsi512_ps(_mm512_castsi128_si512(_mm_cvtsi32_si128((int)top))));
-        int32_t total = 0;
+        int32_t first = 0, second = 0;
         if (max >= 0x1p-100f && top < 0x7f800000) {
             __m512 by = ALL(most / max);
             __m512i l = _mm512_cvtps_epi32(_mm512_mul_ps(lo, by)), h = _mm512_cvtps_epi32(_mm512_mul_ps(hi, by));
-            total = _mm512_reduce_add_epi32(_mm512_add_epi32(l, h));
+            first = _mm512_reduce_add_epi32(l);
+            second = _mm512_reduce_add_epi32(h);
             if (q2) { /* the low byte, signed; adding 128 carries its sign into the first digit */
                 _mm_storeu_si128((__m128i *)q2, _mm512_cvtepi32_epi8(l));
                 _mm_storeu_si128((__m128i *)(q2 + PANEL), _mm512_cvtepi32_epi8(h));
@@ -46,8 +47,9 @@ static void quant_row_avx512(int8_t *q, int8_t *q2, float *d, float *s, int32_t 
                 _mm256_storeu_si256((__m256i *)q2, _mm256_setzero_si256());
             d[b] = top < 0x7f800000 ? 0 : max;
         }
-        sum[b] = total;
-        s[b] = d[b] * (float)total;
+        sum[2 * b] = first;
+        sum[2 * b + 1] = second;
+        s[b] = d[b] * (float)(first + second);
         if (q2)
             q2 += QBLOCK;
     }
