@@ -95,7 +95,6 @@ static void pack_q8(struct q8_block *to, const float *rows, int k)
             float most = 0;
             for (int i = 0; i < QBLOCK; i++) most = fmaxf(most, fabsf(x[i]));
             uint16_t d = most < 65504 * 127.0f ? to_half(most / 127) : 0; /* what is not finite counts as nothing */
-            if (from_half(d) * 127 < most && d) d++; /* upwards, so that the largest is held */
             float by = d ? 1 / from_half(d) : 0;
             to->d[o] = d;
             for (int i = 0; i < QBLOCK; i++) {
