@@ -152,7 +152,10 @@ def main():
 
     for name, data in {
         "gguf-keys": gguf(KEYS, TENSORS), "gguf-alone": gguf([], TENSORS[1:2]), "gguf-align": gguf([key("general.alignment", U32, 8)], TENSORS, 8),
-        "gguf-vocabulary": gguf(KEYS, []), "safetensors-three": safetensors([A, B, C]), "safetensors-unaligned": safetensors([C, A], pad=False),
+        "gguf-vocabulary": gguf(KEYS, []),
+        "gguf-config": gguf([key("magic8.config", STRING, '{"model_type": "parler_tts"}'), key("magic8.tokenizer", ARRAY, [123, 125], U8)], TENSORS[1:2]),
+        "gguf-part": gguf([key("split.no", U16, 0), key("split.count", U16, 2)], TENSORS[1:2]),
+        "safetensors-three": safetensors([A, B, C]), "safetensors-unaligned": safetensors([C, A], pad=False),
         "ct2-small": ct2([("w", [2, 2], 4, bytes(8)), ("s", [], 1, b"\3"), ("v", [1, 1, 1, 2], 3, bytes(8))], [("x", "w"), ("y", "w")]),
         "ct2-empty": ct2([], []), "onnx-voice": onnx(NODES, INITIALIZERS), "onnx-bare": onnx([], INITIALIZERS[:1]),
     }.items():

@@ -42,7 +42,7 @@ static inline void use_tokenizer(const m8__tokenizer *t, const uint8_t *text, si
 
     char *content = m8_strndup((const char *)text, n < 200 ? n : 200);
     m8_message m[] = { { "system", content }, { "user", content }, { "assistant", content }, { "user", "and?" } };
-    const m8__chat *c = m8__chat_find(t, NULL);
+    const m8__chat *c = m8__chat_find(t);
     err = (m8_error){ 0 };
     ids.n = 0;
     if (c && !m8__chat_encode(c, t, &ids, m, 4, true, &err)) decode_all(t, &ids, &back);

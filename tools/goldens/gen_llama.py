@@ -20,6 +20,10 @@ MISTRAL = dict(kind="Mistral", seed=41, vocab=4096, d=64, ffn=160, layers=3, hea
                shard="700KB", eps=1e-5)
 VARIANTS = {
     "mistral-tiny": MISTRAL,
+    # Llama 3.1's scaled positions, with an original context that 55 positions leave on either side
+    "llama31-tiny": MISTRAL | dict(kind="Llama", seed=38, vocab=400, d=48, heads=3, kv=1, dh=None, ffn=96, layers=2, theta=500.0, tied=True, shard="9GB",
+                                   rope_scaling={"rope_type": "llama3", "factor": 8.0, "low_freq_factor": 1.0, "high_freq_factor": 4.0,
+                                                 "original_max_position_embeddings": 64}),
     # never stored: other sizes and seeds
     "mistral-wide": MISTRAL | dict(seed=33, d=96, heads=3, kv=1, dh=16, ffn=100, layers=2, vocab=32768, shard="5MB"),
     "mistral-tied": MISTRAL | dict(seed=51, d=80, heads=5, kv=5, dh=8, ffn=72, layers=5, theta=1e4, tied=True, bf16=False, shard="9GB"),
@@ -33,7 +37,7 @@ def model(v):
     cfg = getattr(transformers, v["kind"] + "Config")(
         vocab_size=v["vocab"], hidden_size=v["d"], intermediate_size=v["ffn"], num_hidden_layers=v["layers"], num_attention_heads=v["heads"],
         num_key_value_heads=v["kv"], rms_norm_eps=v["eps"], rope_theta=v["theta"], max_position_embeddings=32768, tie_word_embeddings=v["tied"],
-        bos_token_id=1, eos_token_id=2, hidden_act="silu", torch_dtype="bfloat16" if v["bf16"] else "float32",
+        bos_token_id=1, eos_token_id=2, hidden_act="silu", **({"rope_scaling": v["rope_scaling"]} if "rope_scaling" in v else {}), torch_dtype="bfloat16" if v["bf16"] else "float32",
         **({"head_dim": v["dh"]} if v["dh"] else {}), **({"sliding_window": None} if v["kind"] == "Mistral" else {}))
     m = getattr(transformers, v["kind"] + "ForCausalLM")(cfg).eval()
     randomise(m, v["seed"], std=None)
@@ -77,5 +81,5 @@ def goldens(folder, v, n_prompt=55, n=32):
 
 
 if __name__ == "__main__":
-    for name in sys.argv[1:] or ["mistral-tiny"]:
+    for name in sys.argv[1:] or ["mistral-tiny", "llama31-tiny"]:
         goldens(name, VARIANTS[name])

@@ -82,13 +82,20 @@ static bool hf_sizes(struct sizes *s, const json_t *c)
     return true;
 }
 
+static const json_t *rope_scaling(const m8__weights *w) /* NULL: none */
+{
+    const json_t *v = json_object_get(m8__weights_config(w), "rope_scaling");
+    return json_is_null(v) ? NULL : v;
+}
+
 /* Heads that are turned in part, or by scaled positions, would give a wrong answer without a word. Factors stored as a tensor are known. */
-static bool rope_is_known(const nn_load *l, int64_t dh)
+static bool rope_is_known(const nn_load *l, int64_t dh, double theta)
 {
     int64_t turned;
     m8__view type;
-    const json_t *config = m8__weights_config(l->w), *scaling = config ? json_object_get(config, "rope_scaling") : NULL;
-    if (config) return !scaling || json_is_null(scaling) || nn_has(l, "rope_freqs.weight");
+    float factors[512];
+    const json_t *scaling = rope_scaling(l->w);
+    if (m8__weights_config(l->w)) return !scaling || m8__llama_rope_factors(factors, (int)dh, theta, scaling);
     if (m8__meta_int(l->w, "llama.rope.dimension_count", &turned) && turned != dh) return false;
     return !m8__meta_str(l->w, "llama.rope.scaling.type", &type) || (type.len == 4 && !memcmp(type.data, "none", 4));
 }
@@ -101,7 +108,7 @@ static m8_status read_sizes(struct llama *m, struct sizes *s, const nn_load *l, 
                 s->n_kv > 0 && s->n_kv <= s->n_heads && s->n_heads % s->n_kv == 0 && s->dh > 0 && s->dh <= 1024 && s->dh % 2 == 0 &&
                 s->d_ff > 0 && s->d_ff <= 1 << 20 && s->n_ctx > 0 && s->eps > 0 && s->eps < 1 && isfinite(s->theta) && s->theta > 1;
     if (!all || !sane) return m8_fail(err, M8_E_FORMAT, "%s: the model's sizes are missing or out of range", m8__weights_path(w));
-    if (!rope_is_known(l, s->dh)) {
+    if (!rope_is_known(l, s->dh, s->theta)) {
         return m8_fail(err, M8_E_UNSUPPORTED, "%s: positions are turned in a way that is not known here", m8__weights_path(w));
     }
     *m = (struct llama){ (int)s->n_layers, (int)s->d, (int)s->n_heads, (int)s->n_kv, (int)s->dh, (int)s->d_ff, .eps = (float)s->eps };
@@ -168,7 +175,8 @@ static m8_status open_llama(m8_model *model, nn_load *l, m8_error *err)
     m->out = nn_load_linear(l, (nn_part[]){ nn_part_of(m->n_vocab, "%s", tied ? n->embed : n->out) }, 1, m->d, NN_BF16);
     m->out.digits = m->digits;
     if (!tied) l->n_params += m->embed->n;
-    float *factors = nn_has(l, "rope_freqs.weight") ? nn_load_vec(l, m->dh / 2, "rope_freqs.weight") : NULL;
+    float scaled[512], *factors = nn_has(l, "rope_freqs.weight") ? nn_load_vec(l, m->dh / 2, "rope_freqs.weight") : NULL;
+    if (rope_scaling(l->w) && m8__llama_rope_factors(scaled, m->dh, s.theta, rope_scaling(l->w))) factors = scaled;
     m->rope = nn_rope_table(l, m->n_ctx, m->dh, s.theta, factors);
     if (l->status) return l->status;
     st = make_cache(m, err);
@@ -178,7 +186,7 @@ static m8_status open_llama(m8_model *model, nn_load *l, m8_error *err)
     m8_error none = {0}; /* a file without a tokenizer is still a model: it can be verified */
     st = m8__tokenizer_open(&model->tokenizer, l->w, &none);
     if (!st) {
-        m->chat = m8__chat_find(model->tokenizer, l->w);
+        m->chat = m8__chat_find(model->tokenizer);
         if (m8__tokenizer_size(model->tokenizer) > m->n_vocab) {
             return m8_fail(err, M8_E_FORMAT, "%s: %d tokens for a matrix of %d", m8__weights_path(l->w),
                            m8__tokenizer_size(model->tokenizer), m->n_vocab);

@@ -42,6 +42,9 @@ struct llama_rows {
 nn_t m8__llama_forward(struct llama *m, const struct llama_rows *rows, int n_seqs, void (*tap)(void *, int, nn_t), void *user);
 nn_t m8__llama_logits(struct llama *m, nn_t hidden); /* [n, n_vocab] */
 
+/* config.json's rope_scaling as what divides each frequency: factors [dh / 2]. false: a kind that is not known, or a damaged one. */
+bool m8__llama_rope_factors(float *factors, int dh, double theta, const json_t *scaling);
+
 /* ---- calls in flight (llama_batch.c): their steps go together, one pass for all */
 
 /* What a call asks of each new token: called by the leader, for a sequence whose logits [n_vocab] are there (changed in place).

@@ -145,10 +145,7 @@ static m8_status encode_prompt(m8_model *model, m8__ids *ids, const m8_message *
     if (!model->tokenizer) return m8_fail(err, M8_E_UNSUPPORTED, "%s: the model has no tokenizer", m8__weights_path(model->weights));
     m8_status st;
     if (prompt) {
-        bool bos = false;
-        if (m8__meta_bool(model->weights, "tokenizer.ggml.add_bos_token", &bos) && bos && m8__token_bos(model->tokenizer) >= 0) {
-            m8__ids_add(ids, m8__token_bos(model->tokenizer));
-        }
+        if (m8__token_adds_bos(model->tokenizer)) m8__ids_add(ids, m8__token_bos(model->tokenizer));
         st = m8__encode(model->tokenizer, ids, prompt, strlen(prompt), err);
     } else {
         st = m->chat ? m8__chat_encode(m->chat, model->tokenizer, ids, messages, n, true, err) : no_template(model, err);

@@ -1,5 +1,6 @@
 /* The Llama family as GGUF, as llama.cpp's converter writes it: its names, its order of the rows of Q and K, its keys. The output
  * matrix and the embeddings get 6 bits at least, vectors 32. */
+#include "models/llama.h"
 #include "models/write.h"
 #include "text/text.h"
 #include <stdio.h>
@@ -77,8 +78,6 @@ static void count(m8__gguf *g, const char *key, int64_t value)
 static void keys(m8__gguf *g, const json_t *c, int dh)
 {
     int64_t heads = number(c, "num_attention_heads", 0);
-    const json_t *scaling = json_object_get(c, "rope_scaling");
-    if (scaling && !json_is_null(scaling)) m8__gguf_fail(g, M8_E_UNSUPPORTED, "config.json: rope_scaling");
     m8__gguf_str(g, "general.architecture", m8__text_view("llama"));
     count(g, "llama.context_length", number(c, "max_position_embeddings", 0));
     count(g, "llama.embedding_length", number(c, "hidden_size", 0));
@@ -93,12 +92,24 @@ static void keys(m8__gguf *g, const json_t *c, int dh)
     m8__gguf_f32(g, "llama.attention.layer_norm_rms_epsilon", real(c, "rms_norm_eps", 1e-5));
 }
 
+/* As llama.cpp has them: a tensor, not keys. */
+static void rope_factors(m8__gguf *g, const json_t *c, int dh)
+{
+    float factors[512];
+    const json_t *scaling = json_object_get(c, "rope_scaling");
+    if (!scaling || json_is_null(scaling)) return;
+    if (dh > 0 && dh <= 1024 && m8__llama_rope_factors(factors, dh, real(c, "rope_theta", 10000), scaling))
+        m8__gguf_floats(g, "rope_freqs.weight", factors, dh / 2);
+    else m8__gguf_fail(g, M8_E_UNSUPPORTED, "config.json: rope_scaling of a kind that is not known here");
+}
+
 static void from_hf(m8__gguf *g, const m8__weights *w, m8__dtype type)
 {
     int dh = head_size(m8__weights_config(w));
     keys(g, m8__weights_config(w), dh);
     m8__tokenizer_write(w, g);
     m8__write_type(g, type);
+    rope_factors(g, m8__weights_config(w), dh);
     for (size_t i = 0; i < m8__weights_count(w) && !g->status; i++) {
         const m8__tensor *t = m8__weights_at(w, i);
         char name[64];

@@ -222,14 +222,13 @@ const m8__chat *m8__chat_named(const char *name)
     return NULL;
 }
 
-const m8__chat *m8__chat_find(const m8__tokenizer *t, const m8__weights *w)
+const m8__chat *m8__chat_find(const m8__tokenizer *t)
 {
-    m8__view text = { "", 0 };
-    bool have = w && m8__meta_str(w, "tokenizer.chat_template", &text);
+    m8__view text = t->template;
     for (size_t i = 0; i < sizeof families / sizeof *families; i++) {
         const struct m8__chat *c = &families[i];
         if (c->token && m8__token_id(t, c->token) < 0) continue;
-        if (have ? !!memmem(text.data, text.len, c->in_template, strlen(c->in_template)) : c->token && !c->system) return c;
+        if (text.len ? !!memmem(text.data, text.len, c->in_template, strlen(c->in_template)) : c->token && !c->system) return c;
     }
     return NULL;
 }

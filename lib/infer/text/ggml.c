@@ -1,6 +1,5 @@
 /* A tokenizer as the keys tokenizer.ggml.* of a GGUF file: the other way round of from_gguf in tokenizer.c. */
 #include "text/merge.h"
-#include "text/settings.h"
 #include "text/spm.h"
 #include "weights/gguf_write.h"
 #include <stdio.h>
@@ -71,7 +70,7 @@ static void ends(m8__gguf *g, const m8__tokenizer *t)
         if (all[i].id >= 0) m8__gguf_u32(g, all[i].key, (uint32_t)all[i].id);
 }
 
-static void write(m8__gguf *g, const m8__tokenizer *t, const struct m8__tok_settings *s)
+static void write(m8__gguf *g, const m8__tokenizer *t)
 {
     if (t->spm && (t->spm->unigram || t->spm->charsmap.len)) {
         m8__gguf_fail(g, M8_E_UNSUPPORTED, "a tokenizer with a table of replacements or of the type Unigram, in a Llama file");
@@ -83,22 +82,18 @@ static void write(m8__gguf *g, const m8__tokenizer *t, const struct m8__tok_sett
     if (t->spm) scores(g, t);
     else merges(g, t);
     ends(g, t);
-    bool bos = s->add_bos < 0 ? t->spm || m8__token_id(t, "<|begin_of_text|>") >= 0 : s->add_bos;
-    m8__gguf_bool(g, "tokenizer.ggml.add_bos_token", bos && t->bos >= 0);
+    m8__gguf_bool(g, "tokenizer.ggml.add_bos_token", m8__token_adds_bos(t));
     if (t->spm) m8__gguf_bool(g, "tokenizer.ggml.add_space_prefix", t->spm->dummy_prefix);
     if (t->spm) m8__gguf_bool(g, "tokenizer.ggml.remove_extra_whitespaces", t->spm->strip);
-    if (s->template.len) m8__gguf_str(g, "tokenizer.chat_template", (m8__view){ s->template.data, s->template.len });
+    if (t->template.len) m8__gguf_str(g, "tokenizer.chat_template", t->template);
 }
 
 void m8__tokenizer_write(const m8__weights *w, m8__gguf *g)
 {
     m8__tokenizer *t = NULL;
-    struct m8__tok_settings s = { 0 };
     m8_error err = { 0 };
     m8_status st = m8__tokenizer_open(&t, w, &err);
-    if (!st) st = m8__tok_settings_read(&s, w, &err);
-    if (!st) write(g, t, &s);
+    if (!st) write(g, t);
     else if (st != M8_E_NOTFOUND) m8__gguf_fail(g, st, "%s", m8_error_text(&err)); /* a model without a tokenizer can be verified */
-    m8__tok_settings_finish(&s);
     m8__tokenizer_close(t);
 }

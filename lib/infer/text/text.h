@@ -8,7 +8,7 @@
 typedef struct m8__tokenizer m8__tokenizer;
 
 /* Where a tokenizer comes from, tried in this order: the GGUF keys tokenizer.ggml.* of w; the key magic8.tokenizer, which holds a file; beside w: tokenizer.json (type BPE with
- * byte-level pre-tokenizer, or Unigram/BPE as SentencePiece), tokenizer.model, spiece.model; for Whisper as CTranslate2 keeps it
+ * byte-level pre-tokenizer, or Unigram/BPE as SentencePiece), tokenizer.model, tokenizer.model.v3, spiece.model; for Whisper as CTranslate2 keeps it
  * vocabulary.txt alone, whose ids are the ranks of the merges. A file without what is needed is M8_E_FORMAT and named. */
 m8_status m8__tokenizer_open(m8__tokenizer **out, const m8__weights *w, m8_error *err);
 /* From one file: *.json or a SentencePiece model, told by its bytes. */
@@ -22,6 +22,7 @@ int m8__tokenizer_size(const m8__tokenizer *t);
 /* A special id by its text ("<|im_start|>", "</s>"), or -1. */
 int m8__token_id(const m8__tokenizer *t, const char *text);
 int m8__token_bos(const m8__tokenizer *t); /* -1: none */
+bool m8__token_adds_bos(const m8__tokenizer *t); /* does a text that is to go on begin with it? */
 int m8__token_eos(const m8__tokenizer *t); /* -1: none */
 bool m8__token_is_control(const m8__tokenizer *t, int id);
 
@@ -44,7 +45,7 @@ size_t m8__utf8_whole(const char *s, size_t n); /* how many of the n bytes are w
 
 /* ---- chat templates: matched to built-in ones by family, never interpreted */
 typedef struct m8__chat m8__chat; /* a family: "chatml" (SmolLM2, Qwen), "mistral-v1", "mistral-v3", "llama3", "zephyr" ... */
-const m8__chat *m8__chat_find(const m8__tokenizer *t, const m8__weights *w); /* by tokenizer.chat_template or by the special ids; NULL: none */
+const m8__chat *m8__chat_find(const m8__tokenizer *t); /* by the template that came with it, else by the special ids; NULL: none */
 const char *m8__chat_name(const m8__chat *c);
 struct m8_message;
 /* The prompt's ids for a conversation, ready for the assistant's next words. Roles: system, user, assistant.

@@ -32,6 +32,8 @@ struct m8__tokenizer {
     char *path;      /* of the file it comes from, in the arena; for error texts */
     struct m8__vocab v;
     int bos, eos, unk;
+    bool add_bos;      /* a text that goes on begins with bos */
+    m8__view template; /* of chats, in the arena; len 0: none */
     bool nfc;        /* byte-level BPE: text is brought to normal form C first (Qwen) */
     bool has_user;   /* some piece is PIECE_USER: those are cut out first */
     uint8_t user_first[256];        /* first bytes of PIECE_USER */
@@ -42,6 +44,9 @@ struct m8__tokenizer {
 
 /* ---- tokenizer.c: from the bytes of a file, borrowed while it is open */
 m8_status m8__tokenizer_open_bytes(m8__tokenizer **out, const void *data, size_t n, m8_error *err);
+
+/* ---- settings.c */
+m8_status m8__tok_settings(m8__tokenizer *t, const m8__weights *w, m8_error *err); /* sets template and add_bos */
 
 /* ---- vocab.c */
 m8_status m8__vocab_init(m8__tokenizer *t, size_t n, m8_error *err); /* n pieces, all PIECE_NORMAL and empty */

@@ -196,11 +196,12 @@ static m8_status ends_of_config(m8__tokenizer *t, const m8__weights *w, m8_error
 
 static m8_status open_beside(m8__tokenizer **out, const m8__weights *w, m8_error *err)
 {
-    static const char *const names[] = { "vocabulary.txt", "tokenizer.json", "tokenizer.model", "spiece.model" };
-    char *path[4] = { 0 };
+    enum { N = 5 };
+    static const char *const names[N] = { "vocabulary.txt", "tokenizer.json", "tokenizer.model", "tokenizer.model.v3", "spiece.model" };
+    char *path[N] = { 0 };
     m8_status st = M8_OK;
     const char *dir = m8__weights_dir(w);
-    for (int i = 0; i < 4; i++) {
+    for (int i = 0; i < N; i++) {
         path[i] = m8_join_path(dir, names[i]);
         if (!path[i]) st = m8_fail(err, M8_E_NOMEM, "no memory for a path");
     }
@@ -208,14 +209,16 @@ static m8_status open_beside(m8__tokenizer **out, const m8__weights *w, m8_error
         st = open_lines(out, path[0], err);
     } else if (!st) {
         int i = 1;
-        while (i < 4 && !m8_is_file(path[i])) i++;
-        if (i == 4)
+        while (i < N && !m8_is_file(path[i])) i++;
+        if (i == N)
             st = m8_fail(err, M8_E_NOTFOUND, "no tokenizer.json, tokenizer.model or spiece.model beside %s", m8__weights_path(w));
         m8__tokenizer *t = NULL;
         if (!st) st = m8__tokenizer_open_file(&t, path[i], err);
-        if (!st) st = done(out, t, ends_of_config(t, w, err), path[i], err);
+        if (!st) st = ends_of_config(t, w, err);
+        if (!st) st = m8__tok_settings(t, w, err);
+        if (t) st = done(out, t, st, path[i], err);
     }
-    for (int i = 0; i < 4; i++) m8_free(path[i]);
+    for (int i = 0; i < N; i++) m8_free(path[i]);
     return st;
 }
 
@@ -231,9 +234,12 @@ m8_status m8__tokenizer_open(m8__tokenizer **out, const m8__weights *w, m8_error
     if (!keys) {
         m8_status st = file.type == 0 ? read_bytes(t, file.at, file.n, err) : m8_fail(err, M8_E_FORMAT, "magic8.tokenizer: expected bytes");
         if (!st) st = ends_of_config(t, w, err);
+        if (!st) st = m8__tok_settings(t, w, err);
         return done(out, t, st, m8__weights_path(w), err);
     }
-    return done(out, t, from_gguf(t, w, model, err), m8__weights_path(w), err);
+    m8_status st = from_gguf(t, w, model, err);
+    if (!st) st = m8__tok_settings(t, w, err);
+    return done(out, t, st, m8__weights_path(w), err);
 }
 
 void m8__tokenizer_close(m8__tokenizer *t)
@@ -250,6 +256,7 @@ void m8__tokenizer_close(m8__tokenizer *t)
 
 int m8__tokenizer_size(const m8__tokenizer *t) { return t->v.n; }
 int m8__token_bos(const m8__tokenizer *t) { return t->bos; }
+bool m8__token_adds_bos(const m8__tokenizer *t) { return t->add_bos && t->bos >= 0; }
 int m8__token_eos(const m8__tokenizer *t) { return t->eos; }
 
 int m8__token_id(const m8__tokenizer *t, const char *text)

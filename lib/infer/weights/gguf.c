@@ -3,12 +3,14 @@
  *   "GGUF", u32 version, u64 tensors, u64 keys, keys, infos, padding to the alignment, data
  *   key:  string name, u32 type, value;  string: u64 length, bytes;  array: u32 type, u64 n, values
  *   info: string name, u32 rank, rank x u64 (fastest first), u32 type, u64 offset from the start of the data */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "weights/gguf_write.h"
 
 #define MAX_KEYS 100000 /* most seen: about 60 */
+#define MAX_PARTS 1000
 
 static const struct {
     uint32_t id;
@@ -125,7 +127,8 @@ static m8_status read_infos(m8__weights *w, cursor *c, uint64_t n, uint64_t *off
     return st;
 }
 
-static m8_status place(m8__weights *w, cursor *c, const uint8_t *start, const uint64_t *offsets, m8_error *err)
+/* Set where the tensors from `first` on lie. */
+static m8_status place(m8__weights *w, cursor *c, const uint8_t *start, size_t first, const uint64_t *offsets, m8_error *err)
 {
     int64_t align = 32;
     const struct meta *key = m8__meta_find(w, "general.alignment");
@@ -133,24 +136,27 @@ static m8_status place(m8__weights *w, cursor *c, const uint8_t *start, const ui
                 (align & (align - 1))))
         return m8_fail(err, M8_E_FORMAT, "general.alignment: expected a power of two of at most 65536");
     uint64_t used = (uint64_t)(c->at - start), pad = -used & (uint64_t)(align - 1);
-    if (!w->n) return M8_OK; /* a vocabulary alone */
+    if (w->n == first) return M8_OK; /* a vocabulary alone */
     if (!m8__take(c, pad)) return m8_fail(err, M8_E_FORMAT, "the file ends before its data");
-    for (size_t i = 0; i < w->n; i++) {
+    for (size_t i = first; i < w->n; i++) {
         m8__tensor *t = &w->tensors[i];
-        if (offsets[i] & (uint64_t)(align - 1))
-            return m8_fail(err, M8_E_FORMAT, "%.100s: its offset %llu is not aligned to %lld", t->name,
-                           (unsigned long long)offsets[i], (long long)align);
-        if (offsets[i] > c->left || t->size > c->left - offsets[i])
+        uint64_t offset = offsets[i - first];
+        if (offset & (uint64_t)(align - 1))
+            return m8_fail(err, M8_E_FORMAT, "%.100s: its offset %llu is not aligned to %lld", t->name, (unsigned long long)offset,
+                           (long long)align);
+        if (offset > c->left || t->size > c->left - offset)
             return m8_fail(err, M8_E_FORMAT, "%.100s: %zu bytes at %llu reach past the end of the file", t->name, t->size,
-                           (unsigned long long)offsets[i]);
-        t->data = c->at + offsets[i];
+                           (unsigned long long)offset);
+        t->data = c->at + offset;
     }
     return M8_OK;
 }
 
-m8_status m8__read_gguf(m8__weights *w, cursor c, m8_error *err)
+/* One file: its keys become w's, its tensors are added. */
+static m8_status read_one(m8__weights *w, cursor c, m8_error *err)
 {
     const uint8_t *start = c.at;
+    size_t first = w->n;
     m8__u32(&c); /* the magic, seen already */
     uint32_t version = m8__u32(&c);
     uint64_t n = m8__u64(&c), n_keys = m8__u64(&c);
@@ -169,11 +175,59 @@ m8_status m8__read_gguf(m8__weights *w, cursor c, m8_error *err)
     uint64_t *offsets = m8_calloc(n + 1, sizeof *offsets);
     if (!offsets) return m8_fail(err, M8_E_NOMEM, "out of memory for %llu tensors", (unsigned long long)n);
     st = read_infos(w, &c, n, offsets, err);
-    if (!st) st = place(w, &c, start, offsets, err);
+    if (!st) st = place(w, &c, start, first, offsets, err);
     m8_free(offsets);
-    int64_t parts = 1;
-    if (!st && m8__meta_int(w, "split.count", &parts) && parts > 1)
-        return m8_fail(err, M8_E_UNSUPPORTED, "one of %lld parts of a GGUF that was cut: join them", (long long)parts);
+    return st;
+}
+
+/* ---- a file that was cut: NAME-00001-of-00003.gguf has the keys, each part some tensors */
+
+enum { TAIL = sizeof "-00001-of-00001.gguf" - 1 };
+
+/* Part i, 0 first, beside the first one; false: that is not called so. */
+static bool part_name(char tail[48], const m8__weights *w, int64_t i, int64_t n)
+{
+    size_t len = w->dir ? strlen(w->path) : 0;
+    snprintf(tail, 48, "-00001-of-%05d.gguf", (int)n);
+    if (len <= TAIL || strcmp(w->path + len - TAIL, tail)) return false;
+    snprintf(tail, 48, "-%05d-of-%05d.gguf", (int)i + 1, (int)n);
+    return true;
+}
+
+static m8_status read_part(m8__weights *w, int64_t i, int64_t n, m8_error *err)
+{
+    char tail[48];
+    int64_t no, count;
+    cursor c;
+    if (!part_name(tail, w, i, n))
+        return m8_fail(err, M8_E_UNSUPPORTED, "one of %lld parts: expected the first, NAME-00001-of-%05d.gguf", (long long)n, (int)n);
+    char *path = m8_sprintf("%.*s%s", (int)(strlen(w->path) - TAIL), w->path, tail);
+    struct meta *keys = w->keys;
+    size_t n_keys = w->n_keys;
+    w->keys = NULL;
+    w->n_keys = 0;
+    m8_status st = path ? m8__map_one_more(w, &c, path, err) : m8_fail(err, M8_E_NOMEM, "out of memory for a path");
+    if (!st && (c.left < 4 || memcmp(c.at, "GGUF", 4))) st = m8_fail(err, M8_E_FORMAT, "part %s: not a GGUF file", tail);
+    if (!st) {
+        st = read_one(w, c, err);
+        if (!st && (!m8__meta_int(w, "split.no", &no) || !m8__meta_int(w, "split.count", &count) || no != i || count != n))
+            st = m8_fail(err, M8_E_FORMAT, "it is another part than its name says");
+        if (st) m8_wrap(err, st, "part %s", tail);
+    }
+    m8_free(path);
+    m8_free(w->keys);
+    w->keys = keys;
+    w->n_keys = n_keys;
+    return st;
+}
+
+m8_status m8__read_gguf(m8__weights *w, cursor c, m8_error *err)
+{
+    int64_t parts = 1, no = 0;
+    m8_status st = read_one(w, c, err);
+    if (!st && m8__meta_int(w, "split.count", &parts) && (parts < 1 || parts > MAX_PARTS || (m8__meta_int(w, "split.no", &no) && no)))
+        st = m8_fail(err, M8_E_UNSUPPORTED, "part %lld of %lld: expected the first of at most %d", (long long)no, (long long)parts, MAX_PARTS);
+    for (int64_t i = 1; !st && i < parts; i++) st = read_part(w, i, parts, err);
     if (!st) st = m8__index(w, err);
     m8__view config;
     if (!st && m8__meta_str(w, "magic8.config", &config)) {

@@ -1,6 +1,7 @@
 /* Opening weights: which file, which format, what lies beside it. */
 #include <dirent.h>
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "weights/reader.h"
@@ -127,6 +128,14 @@ static bool ends_with(const char *s, const char *end)
     return n > m && !strcmp(s + n - m, end);
 }
 
+/* Part 2 or more of a GGUF file that was cut: "-00002-of-00003.gguf". */
+static bool is_later_part(const char *name)
+{
+    int part, n = 0;
+    const char *tail = strlen(name) > 20 ? name + strlen(name) - 20 : "";
+    return sscanf(tail, "-%5d-of-%*5d.gguf%n", &part, &n) == 1 && n == 20 && part > 1;
+}
+
 /* The only file of the folder that ends so; NULL in *name when there is none. */
 static m8_status only_file(char **name, const char *dir, const char *end, m8_error *err)
 {
@@ -135,7 +144,7 @@ static m8_status only_file(char **name, const char *dir, const char *end, m8_err
     if (!d) return m8_fail_errno(err, M8_E_IO, "%s", dir);
     m8_status st = M8_OK;
     for (struct dirent *e; !st && (e = readdir(d));) {
-        if (e->d_name[0] == '.' || !ends_with(e->d_name, end)) continue;
+        if (e->d_name[0] == '.' || !ends_with(e->d_name, end) || is_later_part(e->d_name)) continue;
         if (*name) st = m8_fail(err, M8_E_ARG, "%s: holds more than one *%s, name one", dir, end);
         else if (!(*name = m8_strdup(e->d_name))) st = m8_fail(err, M8_E_NOMEM, "out of memory for a name");
     }

@@ -164,6 +164,87 @@ static void test_golden(void **state)
     m8_free(expected);
 }
 
+/* Scaled positions become a tensor of factors. */
+static void test_scaled(void **state)
+{
+    char *model = test_data("llama31-tiny"), *expected = test_data("llama31-tiny/expected.safetensors"), *file = path_in(out, "m.gguf");
+    m8_error err = { 0 };
+    struct verdict v = { 0 };
+    quantize_ok(model, file, "f32");
+    m8__weights *w = open_weights(file);
+    assert_string_equal(type_of(w, "rope_freqs.weight"), "F32");
+    m8__weights_close(w);
+    if (verify(file, expected, &v, &err)) fail_msg("%s", err.text);
+    assert_true(v.n > 5 && !v.over);
+    m8_free(model);
+    m8_free(expected);
+}
+
+/* ---- files that were cut into parts, as llama.cpp does it */
+
+static bool no_key(m8__view name) { return false; }
+
+static void write_part(const char *name, const m8__weights *w, size_t from, size_t to, uint32_t no, uint32_t count, bool keys)
+{
+    m8__gguf g = { 0 };
+    m8_error err = { 0 };
+    struct m8__gguf_opts o = { 0 };
+    if (keys) m8__gguf_copy_keys(&g, w, no_key);
+    m8__gguf_u32(&g, "split.no", no);
+    m8__gguf_u32(&g, "split.count", count);
+    for (size_t i = from; i < to; i++) {
+        const m8__tensor *t = m8__weights_at(w, i);
+        m8__gguf_tensor(&g, t, t->name, t->type, 0);
+    }
+    if (m8_pool_new(&o.pool, 1, &err) || m8__gguf_write(&g, path_in(in, name), &o, &err)) fail_msg("%s", err.text);
+    m8_pool_free(o.pool);
+    m8__gguf_finish(&g);
+}
+
+static void refuse_parts(m8_status want, const char *name, const char *word)
+{
+    m8__weights *w = NULL;
+    m8_error err = { 0 };
+    m8_status st = m8__weights_open(&w, name ? path_in(in, name) : in, &err);
+    if (st != want || !strstr(err.text, word)) fail_msg("%s: %s", m8_status_name(st), err.text);
+    assert_null(w);
+}
+
+static void test_parts(void **state)
+{
+    static const char *const names[] = { "m-00001-of-00003.gguf", "m-00002-of-00003.gguf", "m-00003-of-00003.gguf" };
+    char *model = test_data("llama-tiny"), *expected = test_data("llama-tiny/expected.safetensors"), *whole = path_in(out, "whole.gguf");
+    m8_error err = { 0 };
+    quantize_ok(model, whole, "f32");
+    m8__weights *w = open_weights(whole);
+    size_t n = m8__weights_count(w);
+    for (int i = 0; i < 3; i++) write_part(names[i], w, i ? n * (size_t)i / 3 : 0, n * (size_t)(i + 1) / 3, (uint32_t)i, 3, !i);
+    const char *const ways[] = { in, path_in(in, names[0]) }; /* the folder, or the first part */
+    for (int i = 0; i < 2; i++) {
+        struct verdict v = { 0 };
+        if (verify(ways[i], expected, &v, &err)) fail_msg("%s", err.text);
+        assert_true(v.n > 5 && !v.over);
+    }
+    quantize_ok(in, path_in(out, "again.gguf"), "q8_0"); /* parts become one file */
+    m8__weights *again = open_weights(path_in(out, "again.gguf"));
+    assert_int_equal(m8__weights_count(again), n);
+    m8__weights_close(again);
+    refuse_parts(M8_E_UNSUPPORTED, names[1], "expected the first");
+    write_part(names[1], w, n / 3, n * 2 / 3, 2, 3, false);
+    refuse_parts(M8_E_FORMAT, NULL, "another part than its name says");
+    write_part(names[1], w, 0, n / 3, 1, 3, false);
+    refuse_parts(M8_E_FORMAT, NULL, "two tensors have this name");
+    assert_int_equal(m8_write_file(path_in(in, names[1]), "{}", 2, NULL), M8_OK);
+    refuse_parts(M8_E_FORMAT, NULL, "not a GGUF file");
+    unlink(path_in(in, names[1]));
+    refuse_parts(M8_E_NOTFOUND, NULL, names[1]);
+    rename(path_in(in, names[0]), path_in(in, "m.gguf"));
+    refuse_parts(M8_E_UNSUPPORTED, "m.gguf", "one of 3 parts: expected the first, NAME-00001-of-00003.gguf");
+    m8__weights_close(w);
+    m8_free(model);
+    m8_free(expected);
+}
+
 /* Every tensor back from its type: within what that type loses of numbers in (-0.1, 0.1). */
 static void test_every_type(void **state)
 {
@@ -217,7 +298,7 @@ static void test_choice_of_types(void **state)
 
 /* ---- tokenizers go along */
 
-static void same_tokens(const char *tokens)
+static void same_tokens(const char *tokens, const char *chat)
 {
     m8__weights *w = open_weights(path_in(out, "model.gguf")), *from = open_weights(in);
     m8__tokenizer *a, *b;
@@ -225,6 +306,10 @@ static void same_tokens(const char *tokens)
     if (m8__tokenizer_open(&a, from, &err) || m8__tokenizer_open(&b, w, &err)) fail_msg("%s", err.text);
     assert_int_equal(m8__tokenizer_size(a), m8__tokenizer_size(b));
     assert_int_equal(m8__token_bos(a), m8__token_bos(b));
+    assert_int_equal(m8__token_adds_bos(a), m8__token_adds_bos(b));
+    assert_ptr_equal(m8__chat_find(a), m8__chat_find(b));
+    if (chat) assert_string_equal(m8__chat_name(m8__chat_find(a)), chat);
+    else assert_null(m8__chat_find(a));
     assert_int_equal(m8__token_eos(a), m8__token_eos(b));
     char *file = test_data(tokens);
     json_t *all = json_load_file(file, JSON_ALLOW_NUL, NULL), *one;
@@ -237,7 +322,7 @@ static void same_tokens(const char *tokens)
         m8__ids x = { 0 }, y = { 0 };
         assert_int_equal(m8__encode(a, &x, json_string_value(text), json_string_length(text), &err), M8_OK);
         assert_int_equal(m8__encode(b, &y, json_string_value(text), json_string_length(text), &err), M8_OK);
-        if (x.n != y.n || memcmp(x.data, y.data, x.n * sizeof *x.data)) fail_msg("%zu: \"%s\"", i, json_string_value(text));
+        if (x.n != y.n || (x.n && memcmp(x.data, y.data, x.n * sizeof *x.data))) fail_msg("%zu: \"%s\"", i, json_string_value(text));
         m8__ids_finish(&x);
         m8__ids_finish(&y);
         n++;
@@ -256,29 +341,36 @@ static void same_tokens(const char *tokens)
 static void test_tokenizers(void **state)
 {
     static const struct {
-        const char *file, *as, *tokens, *pre;
+        const char *file, *as, *tokens, *pre, *template, *chat;
         int vocab;
     } kinds[] = {
-        { "text/mistral.model", "tokenizer.model", "text/mistral.json", "default", MISTRAL_VOCAB },
-        { "text/bpe-small-llama3-tokenizer.json", "tokenizer.json", "text/bpe-small-llama3.json", "llama-bpe", 2048 },
-        { "text/bpe-small-qwen2-tokenizer.json", "tokenizer.json", "text/bpe-small-qwen2.json", "qwen2", 2048 },
+        { "text/mistral.model", "tokenizer.model.v3", "text/mistral.json", "default", "{{ bos_token + '[INST]' }}", "mistral-v3", MISTRAL_VOCAB },
+        { "text/mistral.model", "tokenizer.model", "text/mistral.json", "default", "{{ '<<SYS>>' }}", "llama2", MISTRAL_VOCAB },
+        { "text/bpe-small-llama3-tokenizer.json", "tokenizer.json", "text/bpe-small-llama3.json", "llama-bpe", "<|start_header_id|>", "llama3", 2048 },
+        { "text/bpe-small-qwen2-tokenizer.json", "tokenizer.json", "text/bpe-small-qwen2.json", "qwen2", "x", NULL, 2048 },
     };
     for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++) {
         empty(in);
         copy_file(kinds[i].file, kinds[i].as);
-        write_text("tokenizer_config.json", "{\"chat_template\": \"{{ [INST] }}\", \"add_bos_token\": true}");
+        bool jinja = i == 1; /* newer folders have the template in a file of its own */
+        if (jinja) write_text("chat_template.jinja", kinds[i].template);
+        char *config = m8_sprintf("{\"chat_template\": \"%s\", \"add_bos_token\": true, \"model_max_length\": 1000000000000000019884624838656}",
+                                  jinja ? "another" : kinds[i].template);
+        write_text("tokenizer_config.json", config);
+        m8_free(config);
         llama[0].dims[0] = kinds[i].vocab;
         write_model(llama, LLAMA_CONFIG "}");
         llama[0].dims[0] = VOCAB;
         quantize_ok(in, out, "q8_0");
-        same_tokens(kinds[i].tokens);
+        same_tokens(kinds[i].tokens, kinds[i].chat);
         m8__weights *w = open_weights(path_in(out, "model.gguf"));
         m8__view text;
         assert_true(m8__meta_str(w, "tokenizer.ggml.pre", &text));
         assert_int_equal(text.len, strlen(kinds[i].pre));
         assert_memory_equal(text.data, kinds[i].pre, text.len);
         assert_true(m8__meta_str(w, "tokenizer.chat_template", &text));
-        assert_memory_equal(text.data, "{{ [INST] }}", text.len);
+        assert_int_equal(text.len, strlen(kinds[i].template));
+        assert_memory_equal(text.data, kinds[i].template, text.len);
         m8__weights_close(w);
     }
 }
@@ -456,7 +548,8 @@ int main(void)
     snprintf(out, sizeof out, "%s/out", dir);
     mkdir(in, 0755);
     mkdir(out, 0755);
-    const struct CMUnitTest tests[] = { cmocka_unit_test_setup(test_golden, clean), cmocka_unit_test_setup(test_every_type, clean),
+    const struct CMUnitTest tests[] = { cmocka_unit_test_setup(test_golden, clean), cmocka_unit_test_setup(test_scaled, clean),
+                                        cmocka_unit_test_setup(test_parts, clean), cmocka_unit_test_setup(test_every_type, clean),
                                         cmocka_unit_test_setup(test_choice_of_types, clean),
                                         cmocka_unit_test_setup(test_tokenizers, clean), cmocka_unit_test_setup(test_parler, clean),
                                         cmocka_unit_test_setup(test_refused, clean), cmocka_unit_test_setup(test_full_disk, clean),

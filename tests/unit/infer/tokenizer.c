@@ -20,7 +20,7 @@ static void mistral(void **state)
     if (m8__tokenizer_open_file(&t, data_path("mistral.model"), &err)) fail_msg("%s", err.text);
     assert_int_equal(m8__token_bos(t), 1);
     assert_int_equal(m8__token_eos(t), 2);
-    const m8__chat *c = m8__chat_find(t, NULL);
+    const m8__chat *c = m8__chat_find(t);
     assert_non_null(c);
     assert_string_equal(m8__chat_name(c), "mistral-v3");
     json_t *chats = load_json("mistral-chats.json");
@@ -42,7 +42,7 @@ static void templates(void **state)
     m8__tokenizer *t;
     m8_error err = { 0 };
     if (m8__tokenizer_open_file(&t, data_path("bpe-small-llama3-tokenizer.json"), &err)) fail_msg("%s", err.text);
-    assert_string_equal(m8__chat_name(m8__chat_find(t, NULL)), "llama3");
+    assert_string_equal(m8__chat_name(m8__chat_find(t)), "llama3");
     static const char *const families[] = { "llama3", "llama2", "zephyr" };
     json_t *chats = load_json("chats-text.json");
     for (int i = 0; i < 3; i++) assert_int_equal(check_chats(m8__chat_named(families[i]), t, chats, families[i], true), 6);

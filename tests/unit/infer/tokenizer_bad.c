@@ -189,7 +189,7 @@ static void whole_characters(void **state)
 static void wrong_chats(void **state)
 {
     m8__tokenizer *t = open_small("mistral.model");
-    const m8__chat *c = m8__chat_find(t, NULL);
+    const m8__chat *c = m8__chat_find(t);
     m8__ids ids = { 0 };
     m8_error err = { 0 };
     assert_int_equal(m8__chat_encode(c, t, &ids, NULL, 0, true, &err), M8_E_ARG);
@@ -215,7 +215,7 @@ static m8_status all_of_it(void *arg, m8_error *err)
     if (st) return st;
     m8__ids ids = { 0 };
     const m8_message m[] = { { "system", "caf\xC3\xA9 \xFF" }, { "user", "Will it rain?" } };
-    const m8__chat *c = m8__chat_find(t, NULL);
+    const m8__chat *c = m8__chat_find(t);
     st = c ? m8__chat_encode(c, t, &ids, m, 2, true, err) : m8__encode(t, &ids, m[0].content, 6, err);
     m8__ids_finish(&ids);
     m8__tokenizer_close(t);

@@ -17,7 +17,7 @@ static void smollm2(void **state)
     assert_true(m8__token_is_control(t, 0));
     check_strings(t, "smollm2.json", "ids_no_special", "ids_no_special");
 
-    const m8__chat *c = m8__chat_find(t, w);
+    const m8__chat *c = m8__chat_find(t);
     assert_non_null(c);
     assert_string_equal(m8__chat_name(c), "chatml");
     assert_int_equal(m8__chat_end(c, t), 2);
