@@ -28,7 +28,7 @@ m8_model *m8__model_new(const m8_open_opts *opts)
 {
     m8_model *m = m8_calloc(1, sizeof *m);
     if (!m) return NULL;
-    m8__turns_init(&m->turns);
+    m8__turns_init(&m->turns, MOST_TURNS);
     m->precision = opts->precision;
     m->kernels = m8__kernels_get(m8__cpu_flags());
     return m;

@@ -1,9 +1,9 @@
 /* Turns, first come first served. A turn that is given back goes to who waits longest, not to who happens to be awake. */
 #include "turns.h"
 
-void m8__turns_init(struct m8__turns *t)
+void m8__turns_init(struct m8__turns *t, int n)
 {
-    *t = (struct m8__turns){ .last = &t->first };
+    *t = (struct m8__turns){ .n = n, .last = &t->first };
     pthread_mutex_init(&t->lock, NULL);
     pthread_cond_init(&t->news, NULL);
 }
@@ -42,7 +42,7 @@ static void leave(struct m8__turns *t, struct m8__taker *k)
 /* Under the lock: free turns to those who wait. */
 static void hand_out(struct m8__turns *t)
 {
-    for (int i = 0; i < MOST_TURNS && t->first; i++) {
+    for (int i = 0; i < t->n && t->first; i++) {
         if (t->taken >> i & 1) continue;
         t->taken |= 1u << i;
         t->first->turn = i;

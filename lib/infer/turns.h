@@ -14,10 +14,11 @@ struct m8__taker;
 struct m8__turns {
     pthread_mutex_t lock;
     pthread_cond_t news;
-    unsigned taken; /* one bit for each turn */
+    int n;          /* of turns */
+    unsigned taken; /* one bit for each */
     struct m8__taker *first, **last; /* who waits */
 };
-void m8__turns_init(struct m8__turns *t);
+void m8__turns_init(struct m8__turns *t, int n /* up to MOST_TURNS */);
 void m8__turns_finish(struct m8__turns *t);
 
 struct m8__taker { /* a call, on its stack; not moved between init and finish */
@@ -29,7 +30,7 @@ struct m8__taker { /* a call, on its stack; not moved between init and finish */
 };
 void m8__taker_init(struct m8__taker *k, struct m8__turns *turns, m8_cancel *cancel);
 void m8__taker_finish(struct m8__taker *k);
-/* Waits; M8_OK: k->turn is a number below MOST_TURNS that nobody else has. M8_E_CANCELLED: the token was set. */
+/* Waits; M8_OK: k->turn is a number below n that nobody else has. M8_E_CANCELLED: the token was set. */
 m8_status m8__turn_take(struct m8__taker *k);
 void m8__turn_give(struct m8__taker *k);
 

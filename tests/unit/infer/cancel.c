@@ -208,7 +208,7 @@ static void test_turns(void **state)
     struct m8__turns t;
     struct taking a[TAKERS];
     atomic_int taken = 0;
-    m8__turns_init(&t);
+    m8__turns_init(&t, MOST_TURNS);
     for (int i = 0; i < TAKERS; i++) {
         a[i] = (struct taking){ .t = &t, .i = i, .waits = waits[i], .taken = &taken };
         assert_int_equal(pthread_create(&a[i].thread, NULL, take_often, &a[i]), 0);
@@ -229,7 +229,7 @@ static void test_turns_cancelled(void **state)
     struct m8__turns t;
     struct m8__taker k[4];
     m8_cancel *c = m8_cancel_new();
-    m8__turns_init(&t);
+    m8__turns_init(&t, MOST_TURNS);
     for (int i = 0; i < 4; i++) m8__taker_init(&k[i], &t, i == 3 ? c : NULL);
     assert_int_equal(m8__turn_take(&k[0]), M8_OK);
     assert_int_equal(m8__turn_take(&k[1]), M8_OK);
