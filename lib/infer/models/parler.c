@@ -309,6 +309,7 @@ static m8_status open_parler(m8_model *model, nn_load *l, m8_error *err)
     if (!m) return m8_fail(err, M8_E_NOMEM, "opening %s", m8__weights_path(l->w));
     m8_status st = m8__parler_load(m, l, m8__weights_config(l->w));
     if (!st) st = load_codec(m, l, err);
+    if (!st) st = m8__parler_speech_open(model, err);
     if (st) return st;
     m8_error none = {0}; /* a folder without a tokenizer is still a model: it can be verified */
     st = m8__tokenizer_open(&model->tokenizer, l->w, &none);
@@ -322,6 +323,8 @@ static m8_status open_parler(m8_model *model, nn_load *l, m8_error *err)
 
 static void close_parler(m8_model *model)
 {
+    if (!model->impl) return;
+    m8__parler_speech_close(model);
     m8_free(model->impl);
     model->impl = NULL;
 }
@@ -330,5 +333,5 @@ static int rate(const m8_model *model) { return ((const struct parler *)model->i
 
 const struct m8__family m8__parler = {
     .name = "parler", .tasks = M8_TASK_TTS, .match = match, .open = open_parler, .close = close_parler, .rate = rate,
-    .verify = m8__parler_verify,
+    .speak = m8__parler_speak, .verify = m8__parler_verify,
 };

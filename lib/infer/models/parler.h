@@ -75,10 +75,10 @@ nn_t m8__parler_step(nn_run *r, const struct parler *m, const struct parler_step
 struct parler_codes {
     const struct parler *m;
     int *raw;            /* [n][n_q] ids as predicted; column 0 is BOS; owned */
-    int n, cap, most;    /* columns so far; M = most: column count at which the loop ends */
+    int n, most;         /* columns so far; M: at how many the loop ends */
     int first_open;      /* of the EOS processor */
     int min_new;
-    int n_frames;        /* frames handed out by m8__codes_frames */
+    int n_frames;        /* that m8__codes_frames has seen */
     bool done;
 };
 struct parler_sampling {
@@ -94,6 +94,10 @@ void m8__codes_input(const struct parler_codes *c, int *ids);
 void m8__codes_push(struct parler_codes *c, float *logits, struct parler_sampling *s, float *scratch);
 /* Frames that are whole by now and not yet handed out, those with special ids left out: codes [cap_frames][n_q]; returns how many. */
 int m8__codes_frames(struct parler_codes *c, int *codes, int cap_frames);
+
+/* What the streamer of the original hands out of these columns (raw [n][n_q], BOS first), chunk by chunk (parler_sound.c). */
+m8_status m8__parler_streamed(nn_run *r, const struct parler *m, const int *raw, int n, int play_steps, int stride, m8_pcm_sink chunk,
+                              m8_error *err);
 
 m8_status m8__parler_speech_open(m8_model *model, m8_error *err);
 void m8__parler_speech_close(m8_model *model);
