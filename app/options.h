@@ -57,6 +57,7 @@ struct options {
     /* bench */
     const char *against;
     int runs;             /* 0: the bench's own */
+    int voices;           /* 0: 1 */
 
     const char *type;     /* quantize */
 

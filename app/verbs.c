@@ -93,6 +93,7 @@ const struct opt opt_rows[] = {
     { "against", 0, OPT_TEXT, AT(against), V_BENCH, "CMD", "run a peer's command in alternating turns, and print the ratio" },
     { "runs", 0, OPT_INT, AT(runs), V_BENCH, "N", "how many turns", 1, 100000 },
     { "type", 0, OPT_TEXT, AT(type), V_QUANTIZE, "T", "f32, f16, bf16, q8_0, q6_k, q5_k, q5_1, q5_0, q4_k, q4_1 or q4_0" },
+    { "voices", 0, OPT_INT, AT(voices), V_BENCH, "N", "tts: how many speak at once (1)", 1, 16 },
     { "revision", 0, OPT_TEXT, AT(revision), V_PULL, "R", "branch, tag or commit of the repository (main)" },
     { "offline", 0, OPT_FLAG, AT(offline), V_PULL, NULL, "use the cache only" },
     { "path", 0, OPT_FLAG, AT(path), V_MODELS, NULL, "print only where the models lie" },

@@ -53,6 +53,7 @@ complete -c magic8 -n '__fish_seen_subcommand_from serve ask listen chat say ver
 complete -c magic8 -n '__fish_seen_subcommand_from bench' -l against -x -d 'run a peer\'s command in alternating turns, and print the ratio'
 complete -c magic8 -n '__fish_seen_subcommand_from bench' -l runs -x -d 'how many turns'
 complete -c magic8 -n '__fish_seen_subcommand_from quantize' -l type -x -d 'f32, f16, bf16, q8_0, q6_k, q5_k, q5_1, q5_0, q4_k, q4_1 or q4_0'
+complete -c magic8 -n '__fish_seen_subcommand_from bench' -l voices -x -d 'tts: how many speak at once (1)'
 complete -c magic8 -n '__fish_seen_subcommand_from pull' -l revision -x -d 'branch, tag or commit of the repository (main)'
 complete -c magic8 -n '__fish_seen_subcommand_from pull' -l offline -d 'use the cache only'
 complete -c magic8 -n '__fish_seen_subcommand_from models' -l path -d 'print only where the models lie'
