@@ -194,7 +194,7 @@ int main(int argc, char **argv)
     for (size_t s = 0; s < sizeof sets / sizeof *sets; s++) {
         if ((sets[s].flags & has) != sets[s].flags)
             continue;
-        static void (*const tests[])(const struct m8__kernels *) = {check_gemm, check_repack, check_quant, check_vec, check_norm};
+        static void (*const tests[])(const struct m8__kernels *) = {check_gemm, check_pairs, check_repack, check_quant, check_vec, check_norm};
         set_name = sets[s].name;
         for (size_t t = 0; t < sizeof tests / sizeof *tests; t++) {
             state = seed;

@@ -11,6 +11,7 @@
 
 /* One test looks at the kernels of a table; check_func() tells which of them are new in it. */
 void check_gemm(const struct m8__kernels *k);
+void check_pairs(const struct m8__kernels *k);
 void check_repack(const struct m8__kernels *k);
 void check_quant(const struct m8__kernels *k);
 void check_vec(const struct m8__kernels *k);

@@ -50,6 +50,17 @@ static void gemm_f32_c(const struct m8__gemm *g)
     }
 }
 
+/* One tap of one row: acc += w x; returns where the next tap's weights are. */
+static const uint16_t *tap_bf16(float acc[PANEL], const uint16_t *w, const uint16_t *x, int n_in)
+{
+    for (int c = 0; c < n_in; c += 2, w += 2 * PANEL) {
+        float x0 = from_bf16(x[c]), x1 = from_bf16(x[c + 1]);
+        for (int l = 0; l < PANEL; l++)
+            acc[l] += x0 * from_bf16(w[2 * l]) + x1 * from_bf16(w[2 * l + 1]);
+    }
+    return w;
+}
+
 static void gemm_bf16_c(const struct m8__gemm *g)
 {
     for (int o = 0; o < g->n_out; o += PANEL) {
@@ -58,15 +69,42 @@ static void gemm_bf16_c(const struct m8__gemm *g)
             const uint16_t *w = panel;
             float acc[PANEL];
             begin(acc, g, i, o);
-            for (int tap = 0; tap < g->taps; tap++) {
-                const uint16_t *x = (const uint16_t *)g->x + x_at(g, i, tap, g->ldx);
-                for (int c = 0; c < g->n_in; c += 2, w += 2 * PANEL) {
-                    float x0 = from_bf16(x[c]), x1 = from_bf16(x[c + 1]);
-                    for (int l = 0; l < PANEL; l++)
-                        acc[l] += x0 * from_bf16(w[2 * l]) + x1 * from_bf16(w[2 * l + 1]);
-                }
-            }
+            for (int tap = 0; tap < g->taps; tap++)
+                w = tap_bf16(acc, w, (const uint16_t *)g->x + x_at(g, i, tap, g->ldx), g->n_in);
             end(acc, g, i, o);
+        }
+    }
+}
+
+static void pairs_bf16_c(const struct m8__pairs *g)
+{
+    for (int o = 0; o < g->n_out; o += PANEL) {
+        int n = g->n_out - o < PANEL ? g->n_out - o : PANEL;
+        for (int i = 0; i < g->n; i++) {
+            const uint16_t *w = (const uint16_t *)((const char *)g->w + o / PANEL * g->panel), *x[6];
+            float even[PANEL] = {0}, odd[PANEL] = {0};
+            for (int j = 0; j < 6; j++)
+                x[j] = g->x[j] + i * g->ldx;
+            memcpy(even, g->bias + o, n * sizeof *even);
+            for (int j = 0; j < 2; j++) {
+                float *acc = j ? odd : even;
+                w = tap_bf16(acc, w, x[j], g->n_in);
+                w = tap_bf16(acc, w, x[j] + g->apart, g->n_in);
+            }
+            for (int l = 0; l < PANEL; l++) {
+                float b = even[l], c = odd[l];
+                even[l] = b + c;
+                odd[l] = b - c;
+            }
+            for (int j = 2; j < 4; j++) {
+                float *acc = j == 3 ? odd : even;
+                w = tap_bf16(acc, w, x[j], g->n_in);
+                w = tap_bf16(acc, w, x[j] + g->apart, g->n_in);
+            }
+            tap_bf16(even, w, x[4], g->n_in);
+            tap_bf16(odd, w, x[5], g->n_in);
+            memcpy(g->even + i * g->ldy + o, even, n * sizeof *even);
+            memcpy(g->odd + i * g->ldy + o, odd, n * sizeof *odd);
         }
     }
 }
@@ -176,6 +214,7 @@ void m8__gemm_init(struct m8__kernels *k)
 {
     k->gemm_f32 = gemm_f32_c;
     k->gemm_bf16 = gemm_bf16_c;
+    k->pairs_bf16 = pairs_bf16_c;
     k->gemm_q8 = gemm_q8_c;
     k->gemm_q6 = gemm_q6_c;
     k->gemm_q5 = gemm_q5_c;

@@ -82,10 +82,26 @@ typedef void m8__repack(void *panel, const uint8_t *const row[PANEL], int b, int
  * after these, to be prefetched; or NULL. */
 typedef void m8__gemv(const struct m8__gemm *g, const uint8_t *const row[PANEL], const uint8_t *const next[PANEL]);
 
+/* Pairs of rows that share their products (models/dac_pairs.c): with the taps' weights w[0..8] of a panel, [9][n_in / 2][16][2] bf16,
+ *   b = bias + w[0] x[0] + w[1] x[0]'      even = (b + c) + w[4] x[2] + w[5] x[2]' + w[8] x[4]
+ *   c =        w[2] x[1] + w[3] x[1]'      odd  = (b - c) + w[6] x[3] + w[7] x[3]' + w[8] x[5]
+ * where x' is x `apart` elements further on. Sums run as gemm_bf16's. */
+struct m8__pairs {
+    float *even, *odd;    /* row i, output o at [i * ldy + o] */
+    ptrdiff_t ldy;
+    const uint16_t *x[6]; /* row i at x + i * ldx */
+    ptrdiff_t ldx, apart;
+    int n, n_out, n_in;   /* n_in: even */
+    const void *w;
+    size_t panel;
+    const float *bias;    /* [n_out] */
+};
+
 struct m8__kernels {
     const char *name; /* "c", "avx2", "avx512", "neon" */
     void (*gemm_f32)(const struct m8__gemm *g);
     void (*gemm_bf16)(const struct m8__gemm *g);
+    void (*pairs_bf16)(const struct m8__pairs *g);
     void (*gemm_q8)(const struct m8__gemm *g);
     void (*gemm_q6)(const struct m8__gemm *g);
     void (*gemm_q5)(const struct m8__gemm *g);
@@ -104,6 +120,7 @@ struct m8__kernels {
     void (*tanh_v)(float *dst, const float *src, int n);
     void (*leaky)(float *dst, const float *src, int n, float slope);
     void (*add)(float *dst, const float *src, int n);                           /* dst += src */
+    void (*mix_bf16)(uint16_t *dst, const float *a, const float *b, float by, int n); /* a + by * b, as to_bf16; not in place */
     /* x + by[i] * sin(pi * freq[i] * x)^2; the second as to_bf16 of the first */
     void (*snake)(float *dst, const float *src, const float *freq, const float *by, int n);
     void (*snake_bf16)(uint16_t *dst, const float *src, const float *freq, const float *by, int n);

@@ -116,6 +116,12 @@ static void add_c(float *dst, const float *src, int n)
         dst[i] += src[i];
 }
 
+static void mix_bf16_c(uint16_t *dst, const float *a, const float *b, float by, int n)
+{
+    EACH for (int i = 0; i < n; i++)
+        dst[i] = round_bf16(a[i] + by * b[i]);
+}
+
 /* sin(pi t)^2 */
 static inline float sin2_c(float t)
 {
@@ -199,6 +205,7 @@ void m8__vec_init(struct m8__kernels *k)
     k->tanh_v = tanh_v_c;
     k->leaky = leaky_c;
     k->add = add_c;
+    k->mix_bf16 = mix_bf16_c;
     k->snake = snake_c;
     k->snake_bf16 = snake_bf16_c;
 }

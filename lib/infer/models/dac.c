@@ -27,6 +27,11 @@ struct dac_line { /* rows kept from push to push, in the type of the weights or 
     int n;
 };
 
+struct dac_unit_lines {
+    struct dac_line wide, x;
+    struct dac_pairs_line pairs; /* instead of wide */
+};
+
 struct dac_stream {
     const struct dac *d;
     m8_status status;     /* of the first push that failed; the lines are no longer in step then */
@@ -36,9 +41,7 @@ struct dac_stream {
     struct {
         struct dac_line up;
         int cut;              /* rows still to be thrown away */
-        struct {
-            struct dac_line wide, x;
-        } unit[DAC_UNITS];
+        struct dac_unit_lines unit[DAC_UNITS];
     } stage[DAC_MOST_STAGES];
     char *memory;
 };
@@ -83,7 +86,13 @@ static size_t lay_out(struct dac_stream *s, char *memory)
         s->stage[i].cut = w->cut;
         for (int j = 0; j < DAC_UNITS; j++) {
             const struct dac_conv *c = &w->unit[j].wide;
-            lay_conv(&s->stage[i].unit[j].wide, memory, &at, c);
+            const struct dac_pairs *pairs = &w->unit[j].pairs;
+            if (pairs->dilation) {
+                if (memory) m8__pairs_at(&s->stage[i].unit[j].pairs, pairs, memory + at);
+                at += m8__pairs_bytes(pairs);
+            } else {
+                lay_conv(&s->stage[i].unit[j].wide, memory, &at, c);
+            }
             lay_line(&s->stage[i].unit[j].x, memory, &at, c->after, (size_t)w->channels * sizeof(float), 0);
         }
     }
@@ -143,31 +152,30 @@ struct convert {
     int block;
 };
 
+static void convert_row(const struct m8__kernels *k, const struct dac_conv *c, void *to, const float *x, int n)
+{
+    uint16_t *bf16 = to;
+    if (c->w.type != NN_BF16) {
+        if (c->freq) k->snake(to, x, c->freq, c->by, n);
+        else memcpy(to, x, (size_t)n * sizeof *x);
+        return;
+    }
+    if (c->freq) k->snake_bf16(bf16, x, c->freq, c->by, n);
+    else k->to_bf16(bf16, x, n);
+    if (n & 1) bf16[n] = 0;
+}
+
 static void convert_chunk(void *user, int chunk)
 {
     const struct convert *j = user;
-    const struct dac_conv *c = j->c;
-    const struct m8__kernels *k = j->k;
-    int end = (chunk + 1) * j->block < j->x.n ? (chunk + 1) * j->block : j->x.n, n = j->x.c;
-    for (int i = chunk * j->block; i < end; i++) {
-        const float *x = j->x.d + (ptrdiff_t)i * j->x.ld;
-        char *to = j->to + (size_t)i * row_bytes(c);
-        if (c->w.type != NN_BF16) {
-            if (c->freq) k->snake((float *)to, x, c->freq, c->by, n);
-            else memcpy(to, x, (size_t)n * sizeof *x);
-            continue;
-        }
-        if (c->freq) k->snake_bf16((uint16_t *)to, x, c->freq, c->by, n);
-        else k->to_bf16((uint16_t *)to, x, n);
-        if (n & 1) ((uint16_t *)to)[n] = 0;
-    }
+    int end = (chunk + 1) * j->block < j->x.n ? (chunk + 1) * j->block : j->x.n;
+    for (int i = chunk * j->block; i < end; i++)
+        convert_row(j->k, j->c, j->to + (size_t)i * row_bytes(j->c), j->x.d + (ptrdiff_t)i * j->x.ld, j->x.c);
 }
 
 /* The snake of x behind the rows kept; room for `more` zero rows at the end. */
 static struct rows feed(struct push *p, const struct dac_conv *c, struct dac_line *kept, nn_t x, int more)
 {
-    struct dac_line none = { 0 };
-    if (!kept) kept = &none;
     size_t row = row_bytes(c);
     int zeros = p->last ? c->after : 0, n = kept->n + x.n + zeros;
     struct rows in = { nn_take(p->r, (size_t)(n + more) * row), n };
@@ -179,10 +187,8 @@ static struct rows feed(struct push *p, const struct dac_conv *c, struct dac_lin
     int threads = m8_pool_threads(p->r->pool), chunks = work < 8192 ? 1 : work < 65536 ? threads : 4 * threads;
     struct convert j = { p->r->k, c, x, here, (x.n + chunks - 1) / chunks };
     if (x.n) nn_each(p->r, (x.n + j.block - 1) / j.block, convert_chunk, &j);
-    if (c->span) { /* what the next push needs */
-        kept->n = n < c->span ? n : c->span;
-        memcpy(kept->rows, in.at + (size_t)(n - kept->n) * row, (size_t)kept->n * row);
-    }
+    kept->n = n < c->span ? n : c->span; /* what the next push needs */
+    memcpy(kept->rows, in.at + (size_t)(n - kept->n) * row, (size_t)kept->n * row);
     return in;
 }
 
@@ -207,10 +213,15 @@ M8_PRINTF(3, 4) static void see(struct push *p, nn_t x, const char *fmt, ...)
     p->tap(p->user, name, x);
 }
 
-/* The same for rows that are in the type of the weights already. */
-static void see_snake(struct push *p, const struct dac_conv *c, nn_t x, const char *name)
+/* What a convolution sees, which stands nowhere as floats. */
+M8_PRINTF(4, 5) static void see_snake(struct push *p, const struct dac_conv *c, nn_t x, const char *fmt, ...)
 {
+    char name[64];
     if (!p->tap || p->r->status || !x.n) return;
+    va_list ap;
+    va_start(ap, fmt);
+    vsnprintf(name, sizeof name, fmt, ap);
+    va_end(ap);
     m8_arena_mark mark = m8_arena_here(p->r->arena);
     nn_t y = nn_new(p->r, x.n, x.c);
     for (int i = 0; y.d && i < x.n; i++) p->r->k->snake(y.d + (ptrdiff_t)i * y.ld, x.d + (ptrdiff_t)i * x.ld, c->freq, c->by, x.c);
@@ -226,29 +237,83 @@ static nn_t behind_kept(const struct dac_line *kept, nn_t x)
     return all;
 }
 
+/* x += point(snake(h)), some rows after the others: h is hot from its conversion, x from its sum. */
+struct point {
+    const struct m8__kernels *k;
+    const struct dac_conv *c;
+    nn_t x, h;
+    const struct dac_pairs_rows *pairs; /* where h is, or NULL */
+    int step;
+};
+
+enum { POINT_BYTES = 72 * 1024 };
+_Static_assert(POINT_BYTES >= DAC_MOST_CHANNELS * sizeof(float), "a row at least");
+
+static void point_chunk(void *user, int chunk)
+{
+    const struct point *j = user;
+    const struct dac_conv *c = j->c;
+    _Alignas(64) char scratch[POINT_BYTES];
+    size_t row = row_bytes(c);
+    int first = chunk * j->step, n = j->x.n - first < j->step ? j->x.n - first : j->step;
+    nn_t x = nn_rows(j->x, first, n);
+    for (int i = 0; i < n; i++) {
+        const float *h = j->pairs ? m8__pairs_row(j->pairs, first + i) : j->h.d + (ptrdiff_t)(first + i) * j->h.ld;
+        convert_row(j->k, c, scratch + (size_t)i * row, h, x.c);
+        j->k->add(x.d + (ptrdiff_t)i * x.ld, c->w.bias, x.c);
+    }
+    struct m8__gemm g = { .y = x.d, .ldy = x.ld, .x = scratch, .ldx = c->w.type == NN_BF16 ? (x.c + 1) & ~1 : x.c, .n = n, .n_out = x.c,
+                          .w = c->w.data, .panel = c->w.panel, .taps = 1, .stride = 1, .dilation = 1, .add = 1 };
+    g.n_in = (int)g.ldx;
+    if (c->w.type == NN_BF16) j->k->gemm_bf16(&g);
+    else j->k->gemm_f32(&g);
+}
+
+static void add_point(struct push *p, const struct dac_conv *c, nn_t x, nn_t h, const struct dac_pairs_rows *pairs)
+{
+    int threads = m8_pool_threads(p->r->pool), most = (int)(POINT_BYTES / row_bytes(c));
+    struct point j = { p->r->k, c, x, h, pairs, most < 48 ? most : 48 };
+    if (x.n < 2 * threads * j.step && (x.n + threads - 1) / threads < j.step) j.step = (x.n + threads - 1) / threads;
+    if (x.n) nn_each(p->r, (x.n + j.step - 1) / j.step, point_chunk, &j);
+}
+
+/* The rows of h in order, for who looks at layers. */
+static nn_t in_order(struct push *p, const struct dac_pairs_rows *y)
+{
+    nn_t h = nn_new(p->r, y->n, y->even.c);
+    for (int i = 0; h.d && i < h.n; i++) memcpy(h.d + (ptrdiff_t)i * h.ld, m8__pairs_row(y, i), (size_t)h.c * sizeof *h.d);
+    return h;
+}
+
 /* x is updated: the rows that are final now; before x there is room for those kept. */
-static nn_t unit(struct push *p, const struct dac_unit *u, struct dac_line *wide, struct dac_line *kept, nn_t x, int stage, int i)
+static nn_t unit(struct push *p, const struct dac_unit *u, struct dac_unit_lines *s, nn_t x, int stage, int i)
 {
     char name[64];
     snprintf(name, sizeof name, "decoder.model.%d.block.%d", stage + 1, i + 2);
-    size_t len = strlen(name);
     m8_arena_mark mark = m8_arena_here(p->r->arena);
-    snprintf(name + len, sizeof name - len, ".block.0");
-    see_snake(p, &u->wide, x, name);
-    nn_t h = conv(p, &u->wide, feed(p, &u->wide, wide, x, 0));
-    name[len] = 0;
-    see(p, h, "%s.block.1", name);
-    snprintf(name + len, sizeof name - len, ".block.2");
-    see_snake(p, &u->point, h, name);
-    nn_t y = conv(p, &u->point, feed(p, &u->point, NULL, h, 0));
-    name[len] = 0;
-    see(p, y, "%s.block.3", name);
+    struct dac_pairs_rows pairs = { 0 };
+    nn_t h = { 0 };
+    see_snake(p, &u->wide, x, "%s.block.0", name);
+    bool paired = u->pairs.dilation;
+    if (paired) pairs = m8__pairs(p->r, &u->pairs, u->wide.freq, u->wide.by, &s->pairs, x, p->last ? u->wide.after : 0);
+    else h = conv(p, &u->wide, feed(p, &u->wide, &s->wide, x, 0));
+    if (p->tap) {
+        if (paired) h = in_order(p, &pairs);
+        see(p, h, "%s.block.1", name);
+        see_snake(p, &u->point, h, "%s.block.2", name);
+    }
     if (p->r->status) return (nn_t){ 0 };
-    nn_t all = behind_kept(kept, x);
-    kept->n = all.n - y.n;
-    memcpy(kept->rows, all.d + (ptrdiff_t)y.n * all.ld, (size_t)kept->n * (size_t)all.c * sizeof *all.d);
-    x = nn_rows(all, 0, y.n);
-    nn_add_to(p->r, x, y);
+    int n = paired ? pairs.n : h.n;
+    nn_t all = behind_kept(&s->x, x);
+    s->x.n = all.n - n;
+    memcpy(s->x.rows, all.d + (ptrdiff_t)n * all.ld, (size_t)s->x.n * (size_t)all.c * sizeof *all.d);
+    x = nn_rows(all, 0, n);
+    nn_t was = p->tap ? nn_copy(p->r, x) : (nn_t){ 0 };
+    add_point(p, &u->point, x, h, paired ? &pairs : NULL);
+    if (p->tap && !p->r->status) {
+        for (int j = 0; j < n * x.c; j++) was.d[j] = x.d[j] - was.d[j]; /* both are dense */
+        see(p, was, "%s.block.3", name);
+    }
     see(p, x, "%s", name);
     m8_arena_back(p->r->arena, mark);
     return x;
@@ -262,9 +327,7 @@ static nn_t stage(struct push *p, int i, nn_t x)
     int n = ready(&w->up, p->s->stage[i].up.n + x.n + (p->last ? w->up.after : 0));
     nn_t y = nn_new(p->r, room + n * w->rate, w->channels); /* [rows * rate, channels / 2] behind room for what the units have kept */
     m8_arena_mark mark = m8_arena_here(p->r->arena);
-    char name[64];
-    snprintf(name, sizeof name, "decoder.model.%d.block.0", i + 1);
-    see_snake(p, &w->up, x, name);
+    see_snake(p, &w->up, x, "decoder.model.%d.block.0", i + 1);
     struct rows in = feed(p, &w->up, &p->s->stage[i].up, x, 0);
     if (p->r->status) return (nn_t){ 0 };
     nn_t phases = { y.d + (ptrdiff_t)room * y.ld, n, w->rate * w->channels, w->rate * w->channels };
@@ -274,7 +337,7 @@ static nn_t stage(struct push *p, int i, nn_t x)
     p->s->stage[i].cut -= cut;
     x = nn_rows(y, room + cut, n * w->rate - cut - (p->last ? w->rate - w->cut : 0)); /* nor those of the zeros behind */
     see(p, x, "decoder.model.%d.block.1", i + 1);
-    for (int j = 0; j < DAC_UNITS; j++) x = unit(p, &w->unit[j], &p->s->stage[i].unit[j].wide, &p->s->stage[i].unit[j].x, x, i, j);
+    for (int j = 0; j < DAC_UNITS; j++) x = unit(p, &w->unit[j], &p->s->stage[i].unit[j], x, i, j);
     see(p, x, "decoder.model.%d", i + 1);
     return x;
 }
@@ -293,9 +356,7 @@ static nn_t lookup(struct push *p, const int *codes, int n)
 static void samples(struct push *p, nn_t x)
 {
     const struct dac *d = p->s->d;
-    char name[64];
-    snprintf(name, sizeof name, "decoder.model.%d", d->n_stages + 1);
-    see_snake(p, &d->last, x, name);
+    see_snake(p, &d->last, x, "decoder.model.%d", d->n_stages + 1);
     struct rows in = feed(p, &d->last, &p->s->last, x, PANEL - 1);
     int n = in.n > d->last.span ? in.n - d->last.span : 0;
     x = nn_new(p->r, (n + PANEL - 1) / PANEL, PANEL);                      /* 16 samples a row */

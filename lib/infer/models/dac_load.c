@@ -9,7 +9,7 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { MOST_CHANNELS = 16384, MOST_TAPS = 63, MOST_CODES = 65536, MOST_HOP = 16384, MOST_NAME = 160 };
+enum { MOST_CHANNELS = DAC_MOST_CHANNELS, MOST_TAPS = 63, MOST_CODES = 65536, MOST_HOP = 16384, MOST_NAME = 160 };
 
 static nn_type for_kernels(const nn_load *l)
 {
@@ -65,6 +65,7 @@ struct kernel {
     int rate;       /* of a transposed one; 0: not transposed */
     int copies;     /* the kernel stands so many times, each one tap further down */
     nn_w w;
+    struct dac_pairs *pairs; /* w is in their form, or NULL */
     m8_status status;
 };
 
@@ -129,9 +130,9 @@ static void read_output(float *to, const struct kernel *k, int o)
     }
 }
 
-static void put(const struct kernel *k, int out, const float *row)
+static void put(const nn_w *w, int out, const float *row)
 {
-    m8__pack_lane(k->w.type, (char *)k->w.data + (size_t)(out / PANEL) * k->w.panel, out % PANEL, row, k->n_in, k->w.taps);
+    m8__pack_lane(w->type, (char *)w->data + (size_t)(out / PANEL) * w->panel, out % PANEL, row, w->n_in, w->taps);
 }
 
 /* One output: as it is; or each of its phases, where sample t * rate + p sees kernel p + i * rate on x[t - i]; or its copies. */
@@ -145,19 +146,20 @@ static void pack_output(void *user, int o)
         return;
     }
     read_output(kernel, k, o);
-    for (int p = 0; p < (rate ? rate : k->copies); p++) {
+    if (k->pairs) m8__pairs_put(k->pairs, o, kernel, row);
+    for (int p = 0; !k->pairs && p < (rate ? rate : k->copies); p++) {
         memset(row, 0, (size_t)n_in * (size_t)taps * sizeof *row);
         for (int j = 0; j < (rate ? taps : k->k); j++) {
             const float *from = kernel + (rate ? p + (taps - 1 - j) * rate : j);
             float *to = row + (size_t)(rate ? j : j + p) * n_in;
             for (int c = 0; c < n_in; c++) to[c] = from[(size_t)c * k->k];
         }
-        put(k, rate ? p * k->n_out + o : o * k->copies + p, row);
+        put(&k->w, rate ? p * k->n_out + o : o * k->copies + p, row);
     }
     m8_free(kernel);
 }
 
-/* k->{n_out, n_in, k, rate, copies} say what is expected. */
+/* k->{n_out, n_in, k, rate, copies, pairs} say what is expected. */
 static void load_kernel(nn_load *l, struct kernel *k, nn_type type, const char *base)
 {
     const m8__tensor *g;
@@ -165,8 +167,10 @@ static void load_kernel(nn_load *l, struct kernel *k, nn_type type, const char *
     k->rows = k->rate ? k->n_in : k->n_out;
     if (!has_shape(l, k->v, k->rows, k->rate ? k->n_out : k->n_in, k->k) || (g && !has_shape(l, g, k->rows, 1, 1))) return;
     int outputs = k->rate ? k->rate * k->n_out : k->copies * k->n_out, taps = k->rate ? k->k / k->rate : k->k + k->copies - 1;
+    if (k->pairs) taps = 9;
     k->w = (nn_w){ .type = type, .n_out = outputs, .n_in = k->n_in, .taps = taps, .panel = m8__panel_bytes(type, k->n_in, taps) };
     k->w.data = nn_hold(l, (size_t)((outputs + PANEL - 1) / PANEL) * k->w.panel);
+    if (k->pairs) k->pairs->w = k->w;
     k->scale = g && !l->status ? m8_malloc((size_t)k->rows * sizeof *k->scale) : NULL;
     if (!l->status && g && !k->scale) k->status = M8_E_NOMEM;
     if (l->status || k->status) goto out;
@@ -222,15 +226,21 @@ static const float *load_bias(nn_load *l, int n, int times, const char *base)
     return all;
 }
 
-static void load_conv(nn_load *l, struct dac_conv *c, int n_out, int n_in, int taps, int dilation, const char *name)
+static void load_conv(nn_load *l, struct dac_conv *c, struct dac_pairs *pairs /* may be NULL */, int n_out, int n_in, int taps, int dilation,
+                      const char *name)
 {
     char base[MOST_NAME];
     snprintf(base, sizeof base, "%s", name);
-    struct kernel k = { .n_out = n_out, .n_in = n_in, .k = taps, .copies = 1 };
+    if (taps != 7 || for_kernels(l) != NN_BF16) pairs = NULL;
+    struct kernel k = { .n_out = n_out, .n_in = n_in, .k = taps, .copies = 1, .pairs = pairs };
     if (taps % 2 == 0) fail(l, M8_E_UNSUPPORTED, base, "an even kernel");
     load_kernel(l, &k, for_kernels(l), base);
     c->w = k.w;
     c->w.bias = load_bias(l, n_out, 1, base);
+    if (pairs) {
+        pairs->w.bias = c->w.bias;
+        pairs->dilation = dilation;
+    }
     c->dilation = dilation;
     c->span = (taps - 1) * dilation;
     c->before = c->after = c->span / 2;
@@ -247,7 +257,7 @@ static void load_unit(nn_load *l, const struct dac_names *n, struct dac_unit *u,
         else snprintf(name, sizeof name, "%s.%d.alpha", p, 2 * i);
         load_snake(l, conv, c, name);
         snprintf(name, sizeof name, n->hf ? "%s.conv%d" : "%s.%d", p, n->hf ? i + 1 : 2 * i + 1);
-        load_conv(l, conv, c, c, i ? 1 : dim(l, name, 2, MOST_TAPS), i ? 1 : dilation, name);
+        load_conv(l, conv, i ? NULL : &u->pairs, c, c, i ? 1 : dim(l, name, 2, MOST_TAPS), i ? 1 : dilation, name);
     }
 }
 
@@ -354,7 +364,7 @@ const struct dac *m8__dac_load(nn_load *l)
     int channels = dim(l, first, 0, MOST_CHANNELS);
     d->latent = dim(l, first, 1, MOST_CHANNELS);
     load_codebooks(l, &n, d);
-    load_conv(l, &d->first, channels, d->latent, dim(l, first, 2, MOST_TAPS), 1, first);
+    load_conv(l, &d->first, NULL, channels, d->latent, dim(l, first, 2, MOST_TAPS), 1, first);
     while (d->n_stages < DAC_MOST_STAGES &&
            m8__weights_find(l->w, n.hf ? at(&n, "decoder.block.%d.conv_t1.bias", d->n_stages) : at(&n, "decoder.model.%d.block.1.bias", d->n_stages + 1)))
         d->n_stages++;

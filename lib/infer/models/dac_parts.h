@@ -3,8 +3,9 @@
 #define M8_DAC_PARTS_H
 
 #include "dac.h"
+#include "dac_pairs.h"
 
-enum { DAC_UNITS = 3, DAC_MOST_STAGES = 8, DAC_MOST_Q = 64 };
+enum { DAC_UNITS = 3, DAC_MOST_STAGES = 8, DAC_MOST_Q = 64, DAC_MOST_CHANNELS = 16384 };
 
 struct dac_conv {
     float *freq, *by; /* [n_in] of the snake on its input: x + by sin(pi freq x)^2; NULL: none */
@@ -15,6 +16,7 @@ struct dac_conv {
 
 struct dac_unit { /* x + point(snake(wide(snake(x)))) */
     struct dac_conv wide, point;
+    struct dac_pairs pairs; /* instead of wide.w, where dilation is not 0 */
 };
 
 struct dac_stage {

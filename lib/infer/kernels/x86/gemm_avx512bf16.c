@@ -27,9 +27,20 @@ static void snake_bf16_avx512bf16(uint16_t *dst, const float *src, const float *
     }
 }
 
+static void mix_bf16_avx512bf16(uint16_t *dst, const float *a, const float *b, float by, int n)
+{
+    for (int i = 0; i < n; i += PANEL) {
+        __mmask16 m = lanes(i, n);
+        __m512 x = _mm512_fmadd_ps(ALL(by), _mm512_maskz_loadu_ps(m, b + i), _mm512_maskz_loadu_ps(m, a + i));
+        _mm256_mask_storeu_epi16(dst + i, m, (__m256i)_mm512_cvtneps_pbh(x));
+    }
+}
+
 void m8__gemm_avx512bf16_init(struct m8__kernels *k)
 {
     k->gemm_bf16 = gemm_bf16_avx512bf16;
+    m8__pairs_avx512bf16_init(k);
     k->to_bf16 = to_bf16_avx512bf16;
+    k->mix_bf16 = mix_bf16_avx512bf16;
     k->snake_bf16 = snake_bf16_avx512bf16;
 }

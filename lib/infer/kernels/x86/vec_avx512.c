@@ -75,17 +75,31 @@ static void snake_avx512(float *dst, const float *src, const float *freq, const 
     }
 }
 
+/* As round_bf16 */
+static inline __m256i bf16_v(__m512 x)
+{
+    __m512i bits = _mm512_castps_si512(x), odd = _mm512_and_si512(_mm512_srli_epi32(bits, 16), _mm512_set1_epi32(1));
+    __m512i rounded = _mm512_add_epi32(_mm512_add_epi32(bits, _mm512_set1_epi32(0x7fff)), odd);
+    rounded = _mm512_mask_or_epi32(rounded, _mm512_cmp_ps_mask(x, x, _CMP_UNORD_Q), bits, _mm512_set1_epi32(0x400000));
+    return _mm512_cvtepi32_epi16(_mm512_srli_epi32(rounded, 16));
+}
+
 static void snake_bf16_avx512(uint16_t *dst, const float *src, const float *freq, const float *by, int n)
 {
-    const __m512i one = _mm512_set1_epi32(1), below_half = _mm512_set1_epi32(0x7fff), quiet = _mm512_set1_epi32(0x400000);
     for (int i = 0; i < n; i += PANEL) {
         __mmask16 m = lanes(i, n);
         __m512 x = _mm512_maskz_loadu_ps(m, src + i);
         x = snake_v(x, _mm512_maskz_loadu_ps(m, freq + i), _mm512_maskz_loadu_ps(m, by + i));
-        __m512i bits = _mm512_castps_si512(x), odd = _mm512_and_si512(_mm512_srli_epi32(bits, 16), one);
-        __m512i rounded = _mm512_add_epi32(_mm512_add_epi32(bits, below_half), odd);
-        rounded = _mm512_mask_or_epi32(rounded, _mm512_cmp_ps_mask(x, x, _CMP_UNORD_Q), bits, quiet);
-        _mm256_mask_storeu_epi16(dst + i, m, _mm512_cvtepi32_epi16(_mm512_srli_epi32(rounded, 16)));
+        _mm256_mask_storeu_epi16(dst + i, m, bf16_v(x));
+    }
+}
+
+static void mix_bf16_avx512(uint16_t *dst, const float *a, const float *b, float by, int n)
+{
+    for (int i = 0; i < n; i += PANEL) {
+        __mmask16 m = lanes(i, n);
+        __m512 x = _mm512_fmadd_ps(ALL(by), _mm512_maskz_loadu_ps(m, b + i), _mm512_maskz_loadu_ps(m, a + i));
+        _mm256_mask_storeu_epi16(dst + i, m, bf16_v(x));
     }
 }
 
@@ -123,6 +137,7 @@ void m8__vec_avx512_init(struct m8__kernels *k)
     k->tanh_v = tanh_v_avx512;
     k->leaky = leaky_avx512;
     k->add = add_avx512;
+    k->mix_bf16 = mix_bf16_avx512;
     k->snake = snake_avx512;
     k->snake_bf16 = snake_bf16_avx512;
 }
