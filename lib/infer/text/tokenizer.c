@@ -210,13 +210,14 @@ static m8_status open_beside(m8__tokenizer **out, const m8__weights *w, m8_error
     } else if (!st) {
         int i = 1;
         while (i < N && !m8_is_file(path[i])) i++;
-        if (i == N)
+        const char *found = i < N ? path[i] : NULL;
+        if (!found)
             st = m8_fail(err, M8_E_NOTFOUND, "no tokenizer.json, tokenizer.model or spiece.model beside %s", m8__weights_path(w));
         m8__tokenizer *t = NULL;
-        if (!st) st = m8__tokenizer_open_file(&t, path[i], err);
+        if (!st) st = m8__tokenizer_open_file(&t, found, err);
         if (!st) st = ends_of_config(t, w, err);
         if (!st) st = m8__tok_settings(t, w, err);
-        if (t) st = done(out, t, st, path[i], err);
+        if (t) st = done(out, t, st, found, err);
     }
     for (int i = 0; i < N; i++) m8_free(path[i]);
     return st;
