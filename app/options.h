@@ -58,6 +58,7 @@ struct options {
     const char *against;
     int runs;             /* 0: the bench's own */
     int voices;           /* 0: 1 */
+    int prompt_tokens;    /* 0: 512 */
 
     const char *type;     /* quantize */
 

@@ -85,6 +85,7 @@ const struct opt opt_rows[] = {
     { "system", 0, OPT_TEXT, AT(system), V_CHAT, "TEXT", "system message" },
     { "max-tokens", 'n', OPT_INT, AT(max_tokens), V_SERVE | V_ASK | V_CHAT | V_SAY | V_BENCH, "N",
       "longest answer, in tokens; for say and bench tts: longest speech of Parler-TTS, 86 a second", 1, 1 << 20 },
+    { "prompt-tokens", 0, OPT_INT, AT(prompt_tokens), V_BENCH, "N", "of bench llm: the prompt's length (512); --max-tokens: the answer's (128)", 8, 1 << 20 },
     { "temperature", 0, OPT_REAL, AT(temperature), V_SERVE | V_ASK | V_CHAT | V_SAY, "X", "0 always takes the likeliest token", 0, 10 },
     { "top-k", 0, OPT_INT, AT(top_k), V_SERVE | V_ASK | V_CHAT, "N", "only the N likeliest tokens; 0 is off", 0, 1 << 20 },
     { "top-p", 0, OPT_REAL, AT(top_p), V_SERVE | V_ASK | V_CHAT, "X", "only the likeliest tokens that make up X together; 0 is off", 0, 1 },

@@ -9,10 +9,11 @@ QUESTION = ROOT / "data" / "question.webm"
 for name in ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE"):
     os.environ.pop(name, None)
 
-python = PEERS / "venv" / "bin" / "python"
-if pathlib.Path(sys.prefix).resolve() != (PEERS / "venv").resolve():
+VENV = getattr(sys.modules["__main__"], "VENV", "venv")  # a script that needs another one says so before it takes this in
+python = PEERS / VENV / "bin" / "python"
+if pathlib.Path(sys.prefix).resolve() != (PEERS / VENV).resolve():
     if not python.exists():
-        sys.exit(f"{python}: not there; run bench/peers/setup.sh first")
+        sys.exit(f"{python}: not there; run bench/peers/setup.sh {VENV.removeprefix('venv').lstrip('-')} first")
     os.execv(python, [str(python), *sys.argv])
 
 

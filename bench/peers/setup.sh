@@ -1,11 +1,19 @@
 #!/bin/sh
 # Installs the programs that `magic8 bench` is compared with, from the package registry by name and version, into a virtual
 # environment under $PEERS_DIR (default: ${TMPDIR:-/tmp}/peers; about 1 GB). Needs Python 3.9 or later with venv, cmake, ninja and
-# a C++ compiler. JOBS=1 builds with one job. Run again, it keeps what is there.
+# a C++ compiler. `setup.sh parler` installs
+# Parler-TTS alone. JOBS=1 builds with one job. Run again, it keeps what is there.
 set -eu
 P=${PEERS_DIR:-${TMPDIR:-/tmp}/peers}
 mkdir -p "$P/src"
 cd "$P"
+if [ "${1:-}" = parler ]; then # PyTorch and what belongs to it, 6 GB, in an environment of its own; also what bench/shapes and tools/goldens need
+    [ -x venv-parler/bin/python ] || "${PYTHON:-python3.11}" -m venv venv-parler
+    printf '%s\n' torch==2.5.1 torchaudio==2.5.1 'numpy<2' 'protobuf<5' sentencepiece==0.2.0 transformers==4.46.1 tokenizers==0.20.3 >parler.txt
+    venv-parler/bin/pip install -q -c parler.txt parler-tts==0.2.3 descript-audio-codec-unofficial==1.0.0 gguf==0.19.0 safetensors
+    echo "the peer is in $P/venv-parler"
+    exit
+fi
 [ -x venv/bin/python ] || "${PYTHON:-python3}" -m venv venv
 . venv/bin/activate
 

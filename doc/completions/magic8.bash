@@ -46,7 +46,7 @@ _magic8()
         files=yes
         ;;
     bench)
-        options='--model --description --play-steps --max-tokens --f32 --against --runs --voices --threads --seed --json --verbose --help'
+        options='--model --description --play-steps --max-tokens --prompt-tokens --f32 --against --runs --voices --threads --seed --json --verbose --help'
         words='asr llm tts e2e serve turn'
         ;;
     esac

@@ -45,6 +45,7 @@ complete -c magic8 -n '__fish_seen_subcommand_from listen' -l words -d 'times of
 complete -c magic8 -n '__fish_seen_subcommand_from serve ask listen' -l beam -x -d 'beams of the search (1)'
 complete -c magic8 -n '__fish_seen_subcommand_from chat' -l system -x -d 'system message'
 complete -c magic8 -n '__fish_seen_subcommand_from serve ask chat say bench' -l max-tokens -s n -x -d 'longest answer, in tokens; for say and bench tts: longest speech of Parler-TTS, 86 a second'
+complete -c magic8 -n '__fish_seen_subcommand_from bench' -l prompt-tokens -x -d 'of bench llm: the prompt\'s length (512); --max-tokens: the answer\'s (128)'
 complete -c magic8 -n '__fish_seen_subcommand_from serve ask chat say' -l temperature -x -d '0 always takes the likeliest token'
 complete -c magic8 -n '__fish_seen_subcommand_from serve ask chat' -l top-k -x -d 'only the N likeliest tokens; 0 is off'
 complete -c magic8 -n '__fish_seen_subcommand_from serve ask chat' -l top-p -x -d 'only the likeliest tokens that make up X together; 0 is off'
