@@ -136,19 +136,13 @@ static void put(const nn_w *w, int out, const float *row)
 }
 
 /* One output: as it is; or each of its phases, where sample t * rate + p sees kernel p + i * rate on x[t - i]; or its copies. */
-static void pack_output(void *user, int o)
+static void pack_output(const struct kernel *k, int o, float *kernel, float *row)
 {
-    struct kernel *k = user;
     int n_in = k->n_in, taps = k->w.taps, rate = k->rate;
-    float *kernel = m8_malloc((size_t)n_in * (size_t)(k->k + taps) * sizeof *kernel), *row = kernel ? kernel + (size_t)n_in * k->k : NULL;
-    if (!kernel) {
-        __atomic_store_n(&k->status, M8_E_NOMEM, __ATOMIC_RELAXED);
-        return;
-    }
     read_output(kernel, k, o);
     if (k->pairs) m8__pairs_put(k->pairs, o, kernel, row);
     for (int p = 0; !k->pairs && p < (rate ? rate : k->copies); p++) {
-        memset(row, 0, (size_t)n_in * (size_t)taps * sizeof *row);
+        if (k->copies > 1) memset(row, 0, (size_t)n_in * (size_t)taps * sizeof *row);
         for (int j = 0; j < (rate ? taps : k->k); j++) {
             const float *from = kernel + (rate ? p + (taps - 1 - j) * rate : j);
             float *to = row + (size_t)(rate ? j : j + p) * n_in;
@@ -156,6 +150,18 @@ static void pack_output(void *user, int o)
         }
         put(&k->w, rate ? p * k->n_out + o : o * k->copies + p, row);
     }
+}
+
+/* As many outputs as a panel has: threads then write to no common line. */
+static void pack_chunk(void *user, int chunk)
+{
+    struct kernel *k = user;
+    float *kernel = m8_malloc((size_t)k->n_in * (size_t)(k->k + k->w.taps) * sizeof *kernel);
+    if (!kernel) {
+        __atomic_store_n(&k->status, M8_E_NOMEM, __ATOMIC_RELAXED);
+        return;
+    }
+    for (int o = chunk * PANEL; o < k->n_out && o < (chunk + 1) * PANEL; o++) pack_output(k, o, kernel, kernel + (size_t)k->n_in * (size_t)k->k);
     m8_free(kernel);
 }
 
@@ -178,7 +184,7 @@ static void load_kernel(nn_load *l, struct kernel *k, nn_type type, const char *
         read_at(k->scale, g, 0, g->n);
         m8_pool_run(l->pool, k->rows, fold_row, k);
     }
-    m8_pool_run(l->pool, k->n_out, pack_output, k);
+    m8_pool_run(l->pool, (k->n_out + PANEL - 1) / PANEL, pack_chunk, k);
     m8_map_drop(k->v->data, k->v->size);
     l->n_params += k->v->n;
 out:
