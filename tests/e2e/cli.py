@@ -87,6 +87,18 @@ for sig in (signal.SIGINT, signal.SIGTERM, signal.SIGKILL):
     assert os.listdir(OUT) == [], os.listdir(OUT)
 shutil.rmtree(big)
 
+# every family beside its original, and the bench of a voice
+DATA = os.path.dirname(TINY)
+for name in ("llama-tiny", "mistral-tiny", "t5-tiny", "t5-other", "dac-tiny", "dac-hf", "parler-tiny", "parler-tiny-rope"):
+    code, out, err = run("verify", os.path.join(DATA, name), "--json")
+    lines = [json.loads(line) for line in out.splitlines()]
+    assert code == 0 and len(lines) >= 6 and all(l["max_diff"] <= l["tolerance"] for l in lines), (name, code, out, err)
+expect(["verify", os.path.join(DATA, "parler-tiny/expected.safetensors"), "--model", os.path.join(DATA, "t5-tiny")], 1, "nothing in the file")
+code, out, err = run("bench", "tts", "--model", os.path.join(DATA, "parler-tiny"), "--max-tokens", "20", "--runs", "2", "--voices", "2")
+last = json.loads(out.splitlines()[-1])
+assert code == 0 and 0.1 < last["audio_s"] < 0.3 and last["audio_per_s"] > 0 and last["first_s"] <= last["total_s"], (out, err)
+expect(["bench", "llm", "--model", os.path.join(DATA, "t5-tiny"), "--runs", "1"], 1, "t5")
+
 with open("/dev/full", "w") as full:
     p = subprocess.run([PROGRAM, "docs", "man"], env=ENV, stdout=full, stderr=subprocess.PIPE, text=True)
 assert p.returncode == 1 and "No space left" in p.stderr, p

@@ -62,6 +62,7 @@ def hf_model(d, latent, decoder_dim, rates, codebooks, size, dim):
 
     n = len(rates)
     with torch.no_grad():
+        d.decode(d.quantizer.from_codes(torch.zeros(1, codebooks, 1, dtype=torch.long))[0])  # weight norm folds when it runs
         copy(h.decoder.conv1, d.decoder.model[0])
         for i in range(n):
             b, s = h.decoder.block[i], d.decoder.model[1 + i].block
