@@ -171,7 +171,7 @@ struct tensor {
 static struct tensor tensors[200];
 static int n_tensors;
 static uint32_t state_of_random;
-static char dir[] = "/tmp/m8-dac-XXXXXX";
+static char dir[256] = "/tmp/m8-dac-XXXXXX";
 
 static float random_float(void)
 {
@@ -440,8 +440,15 @@ static void failing_calls(void **state)
     assert_true(torture(open_and_push, NULL) > 50);
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
+    if (argc == 4 && !strcmp(argv[1], "write")) { /* DIR NAMING: seeds for the fuzzer */
+        snprintf(dir, sizeof dir, "%s", argv[2]);
+        make_tensors((enum naming)atoi(argv[3]));
+        write_codec(&(struct damage){ .type = atoi(argv[3]) ? "BF16" : NULL });
+        forget_tensors();
+        return 0;
+    }
     if (!mkdtemp(dir)) return 77;
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(goldens), cmocka_unit_test(cuts), cmocka_unit_test(fast_is_near), cmocka_unit_test(namings),
