@@ -45,8 +45,9 @@ static void one(int t, m8__repack *fn, int nb, int b, int n)
     size_t size = (size_t)n * block_size[all[t].kind];
     make_rows(row, t, nb, false);
     void *got = check_mem(size), *want = check_mem(size);
-    fn(got, row, b, n);
-    m8__kernels_get(0)->repack[t](want, row, b, n);
+    const struct m8__soon soon = {row, PANEL, n * QBLOCK / all[t].per * all[t].bytes};
+    fn(got, row, b, n, check_int(0, 1) ? &soon : NULL);
+    m8__kernels_get(0)->repack[t](want, row, b, n, NULL);
     check_same(got, want, size, "blocks", n);
     check_let_go();
 }
@@ -82,9 +83,11 @@ static void one_row(const struct m8__kernels *k, int t, int nb)
     p.g.add = check_int(0, 1);
     p.g.bias = p.g.add || check_int(0, 1) ? NULL : bias;
     p.g.y = got;
-    k->gemv[t](&p.g, p.row, check_int(0, 1) ? p.row : NULL);
+    const struct m8__soon soon = {p.row, PANEL, nb * QBLOCK / all[t].per * all[t].bytes};
+    p.g.soon = check_int(0, 1) ? &soon : NULL;
+    k->gemv[t](&p.g, p.row);
     void *panel = check_mem(p.g.panel);
-    k->repack[t](panel, p.row, 0, nb);
+    k->repack[t](panel, p.row, 0, nb, NULL);
     p.g.w = panel;
     p.g.y = want;
     void (*const gemm[])(const struct m8__gemm *) = {k->gemm_q4, k->gemm_q5, k->gemm_q6, k->gemm_q8};
@@ -108,7 +111,7 @@ struct arg {
 static void call_repack(void *p)
 {
     struct arg *a = p;
-    a->k->repack[a->t](a->panel, a->p.row, 0, 48);
+    a->k->repack[a->t](a->panel, a->p.row, 0, 48, NULL);
 }
 
 static void call_gemv(void *p)
@@ -120,7 +123,9 @@ static void call_gemv(void *p)
             row[o] = a->w + (size_t)(i + o) * a->row;
             next[o] = row[o] + PANEL * a->row;
         }
-        a->k->gemv[a->t](&a->p.g, row, i + PANEL < a->n_rows ? next : NULL);
+        const struct m8__soon soon = {next, PANEL, a->row};
+        a->p.g.soon = i + PANEL < a->n_rows ? &soon : NULL;
+        a->k->gemv[a->t](&a->p.g, row);
     }
 }
 

@@ -52,6 +52,13 @@ struct xq {
     ptrdiff_t ldq, ldd;
 };
 
+/* What will be wanted next, `bytes` from each of n places: to be prefetched on the way, one after the other. */
+struct m8__soon {
+    const uint8_t *const *at;
+    int n;
+    size_t bytes;
+};
+
 struct m8__gemm {
     float *y;             /* row i, output o at y[i * ldy + o]; o counts from the first panel of the call */
     ptrdiff_t ldy;
@@ -65,6 +72,7 @@ struct m8__gemm {
     int taps, stride, dilation;
     const float *bias;    /* [n_out] or NULL */
     int add;              /* y += instead of y = (the sum begins with y; bias is NULL then) */
+    const struct m8__soon *soon; /* or NULL */
 };
 
 /* The rows of a file whose blocks can be moved into panels of blocks as they are: of which the panels are then, and what a row has. */
@@ -77,10 +85,9 @@ enum m8__blocks {
 };
 /* Blocks [b, b + n) of 32 inputs of 16 rows into a panel's blocks; b and n are multiples of 8 where the file's blocks hold 256. Exact, but
  * that scales are rounded to float16 where they are products in the file (Q4_K, Q5_K). */
-typedef void m8__repack(void *panel, const uint8_t *const row[PANEL], int b, int n);
-/* A product with g->n = 1 row of x, of up to 16 outputs, by rows as they lie: what repack and gemm give, bit for bit. next: the rows that come
- * after these, to be prefetched; or NULL. */
-typedef void m8__gemv(const struct m8__gemm *g, const uint8_t *const row[PANEL], const uint8_t *const next[PANEL]);
+typedef void m8__repack(void *panel, const uint8_t *const row[PANEL], int b, int n, const struct m8__soon *soon /* or NULL */);
+/* A product with g->n = 1 row of x, of up to 16 outputs, by rows as they lie: what repack and gemm give, bit for bit. */
+typedef void m8__gemv(const struct m8__gemm *g, const uint8_t *const row[PANEL]);
 
 /* Pairs of rows that share their products (models/dac_pairs.c): with the taps' weights w[0..8] of a panel, [9][n_in / 2][16][2] bf16,
  *   b = bias + w[0] x[0] + w[1] x[0]'      even = (b + c) + w[4] x[2] + w[5] x[2]' + w[8] x[4]

@@ -137,8 +137,9 @@ static inline void repack(void *panel, size_t size, const uint8_t *const row[PAN
 }
 
 #define REPACK(type, block)                                                                                              \
-    static void repack_##type##_c(void *panel, const uint8_t *const row[PANEL], int b, int n)                            \
+    static void repack_##type##_c(void *panel, const uint8_t *const row[PANEL], int b, int n, const struct m8__soon *soon) \
     {                                                                                                                    \
+        (void)soon;                                                                                                      \
         repack(panel, sizeof(struct block), row, b, n, put_##type);                                                      \
     }
 REPACK(q4_0, q4_block)

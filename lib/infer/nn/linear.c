@@ -7,7 +7,7 @@
 #include "pack.h"
 #include <string.h>
 
-#define GROUP (512 * 1024) /* bytes of panels made at a time */
+enum { AT_ONCE = 16, PART = 48 }; /* panels, and blocks of their inputs */
 
 struct job {
     nn_run *r;
@@ -44,34 +44,80 @@ static struct m8__gemm outputs(struct m8__gemm g, int from, int to)
     return g;
 }
 
-/* Panels [from, to) of a segment that lies in the file; g's outputs begin with the first of them. */
-static void gemm_lying(const struct job *j, const nn_seg *s, struct m8__gemm g, int from, int to)
+/* What follows is for panels [from, to) of a segment that lies in the file; g's outputs begin with the first of them. */
+static void gemv_lying(const struct job *j, const nn_seg *s, struct m8__gemm g, int from, int to)
 {
-    const struct m8__kernels *k = j->r->k;
-    if (g.n == 1 && s->blocks >= 0 && k->gemv[s->blocks]) {
-        const uint8_t *row[2][PANEL];
-        m8__seg_rows(s, from, row[0]);
-        for (int i = from; i < to; i++) {
-            struct m8__gemm one = outputs(g, i - from, i - from + 1);
-            const uint8_t **now = row[(i - from) % 2], **next = i + 1 < to ? row[(i - from + 1) % 2] : NULL;
-            if (next) m8__seg_rows(s, i + 1, next);
-            k->gemv[s->blocks](&one, now, next);
+    const uint8_t *row[2][PANEL];
+    m8__seg_rows(s, from, row[0]);
+    for (int i = from; i < to; i++) {
+        struct m8__gemm one = outputs(g, i - from, i - from + 1);
+        const uint8_t **now = row[(i - from) % 2], **next = row[(i - from + 1) % 2];
+        struct m8__soon soon = { next, PANEL, s->row };
+        if (i + 1 < to) {
+            m8__seg_rows(s, i + 1, next);
+            one.soon = &soon;
         }
+        j->r->k->gemv[s->blocks](&one, now);
+    }
+}
+
+/* Through floats. */
+static void gemm_floats(const struct job *j, const nn_seg *s, struct m8__gemm g, int from, int to, float *floats)
+{
+    g.w = floats + (size_t)g.n_in * PANEL;
+    for (int i = from; i < to; i++) {
+        struct m8__gemm one = outputs(g, i - from, i - from + 1);
+        one.w = g.w;
+        m8__seg_floats(s, i, (void *)g.w, g.n_in, floats);
+        gemm(j->r->k, s->type, &one);
+    }
+}
+
+/* Some panels and some of their inputs at a time, so that the second-level cache holds them, and beside them the rows that come next. */
+static void gemm_blocks(const struct job *j, const nn_seg *s, struct m8__gemm g, int from, int to, char *room)
+{
+    const struct xq *x = g.x;
+    const uint8_t *row[2][AT_ONCE * PANEL], *next[AT_ONCE * PANEL];
+    int nb = g.n_in / QBLOCK;
+    for (int p = from; p < to && p < from + AT_ONCE; p++) m8__seg_rows(s, p, row[0] + (p - from) * PANEL);
+    for (int i = from, turn = 0; i < to; i += AT_ONCE, turn ^= 1) {
+        int end = to - i < AT_ONCE ? to : i + AT_ONCE, end2 = to - end < AT_ONCE ? to : end + AT_ONCE;
+        for (int p = end; p < end2; p++) m8__seg_rows(s, p, row[turn ^ 1] + (p - end) * PANEL);
+        for (int b = 0; b < nb; b += PART) {
+            int n = nb - b < PART ? nb - b : PART, b2 = b + n < nb ? b + n : 0, n2 = nb - b2 < PART ? nb - b2 : PART;
+            int n_next = (b2 ? end - i : end2 - end) * PANEL;
+            for (int o = 0; o < n_next; o++) next[o] = row[b2 ? turn : turn ^ 1][o] + s->row * (size_t)b2 / (size_t)nb;
+            struct m8__soon soon = { next, n_next, s->row * (size_t)n2 / (size_t)nb };
+            struct xq part = { x->q + b * QBLOCK, x->q2 ? x->q2 + b * QBLOCK : NULL, x->d + b, x->s + b, x->sum + 2 * b, x->ldq, x->ldd };
+            struct m8__gemm some = outputs(g, i - from, end - from);
+            some.panel = m8__panel_bytes(s->type, n * QBLOCK, 1);
+            for (int p = i; p < end; p++) {
+                const uint8_t **at = row[turn] + (p - i) * PANEL;
+                struct m8__soon same = { at + PANEL, PANEL, s->row * (size_t)n / (size_t)nb };
+                bool cold = i == from && !b && p + 1 < end; /* nobody has prefetched it */
+                j->r->k->repack[s->blocks](room + (size_t)(p - i) * some.panel, at, b, n, cold ? &same : NULL);
+            }
+            some.w = room;
+            some.x = &part;
+            some.n_in = n * QBLOCK;
+            some.soon = &soon;
+            if (b) some.add = 1, some.bias = NULL;
+            gemm(j->r->k, s->type, &some);
+        }
+    }
+}
+
+static void gemm_lying(const struct job *j, const nn_seg *s, const struct m8__gemm *g, int from, int to)
+{
+    if (g->n == 1 && s->blocks >= 0 && j->r->k->gemv[s->blocks]) {
+        gemv_lying(j, s, *g, from, to);
         return;
     }
     int slot = 0;
     while (atomic_flag_test_and_set_explicit(&j->taken[slot], memory_order_acquire)) slot++;
     char *room = j->room + (size_t)slot * j->room_size;
-    float *floats = (float *)room; /* then the panels */
-    if (s->blocks < 0) room += (size_t)g.n_in * PANEL * sizeof *floats;
-    int group = s->panel < GROUP ? (int)(GROUP / s->panel) : 1;
-    for (int i = from; i < to; i += group) {
-        int end = i + group < to ? i + group : to;
-        for (int p = i; p < end; p++) m8__seg_panel(k, s, p, room + (size_t)(p - i) * s->panel, g.n_in, floats);
-        struct m8__gemm some = outputs(g, i - from, end - from);
-        some.w = room;
-        gemm(k, s->type, &some);
-    }
+    if (s->blocks >= 0) gemm_blocks(j, s, *g, from, to, room);
+    else gemm_floats(j, s, *g, from, to, (float *)room);
     atomic_flag_clear_explicit(&j->taken[slot], memory_order_release);
 }
 
@@ -88,7 +134,7 @@ static void gemm_segments(const struct job *j, const struct m8__gemm *g, int fro
             part.w = (const char *)s->data + (size_t)(first - s->panel0) * s->panel;
             gemm(j->r->k, s->type, &part);
         } else {
-            gemm_lying(j, s, part, first - s->panel0, end - s->panel0);
+            gemm_lying(j, s, &part, first - s->panel0, end - s->panel0);
         }
     }
 }
@@ -154,14 +200,13 @@ static void cut(struct job *j)
 static void cut_lying(struct job *j)
 {
     int threads = m8_pool_threads(j->r->pool), fair = (j->panels + 4 * threads - 1) / (4 * threads);
-    size_t panel = 0;
-    for (int i = 0; i < j->w->n_segs; i++) panel = j->w->segs[i].panel > panel ? j->w->segs[i].panel : panel;
     j->row_step = j->g.n;
-    j->panel_step = panel < GROUP ? (int)(GROUP / panel) : 1;
-    if (j->g.n == 1) j->panel_step *= 2;
-    if (j->panel_step > fair) j->panel_step = fair;
-    j->room_size = (GROUP > panel ? GROUP : panel) + (size_t)j->g.n_in * PANEL * sizeof(float);
-    j->room_size = (j->room_size + 63) & ~(size_t)63;
+    j->panel_step = 2 * AT_ONCE < fair ? 2 * AT_ONCE : AT_ONCE < fair ? AT_ONCE : fair;
+    for (int i = 0; i < j->w->n_segs; i++) {
+        const nn_seg *s = &j->w->segs[i];
+        size_t size = s->blocks < 0 ? s->panel + (size_t)j->g.n_in * PANEL * sizeof(float) : AT_ONCE * m8__panel_bytes(s->type, PART * QBLOCK, 1);
+        if (size > j->room_size) j->room_size = size;
+    }
     j->room = nn_take(j->r, (size_t)threads * j->room_size);
     j->taken = nn_take(j->r, (size_t)threads * sizeof *j->taken);
     for (int i = 0; i < threads && j->taken; i++) atomic_flag_clear(&j->taken[i]);

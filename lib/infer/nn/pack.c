@@ -45,7 +45,7 @@ void m8__pack_blocks(const struct m8__kernels *k, void *panel, m8__dtype file, c
     const uint8_t *row[PANEL];
     nn_type type;
     for (int o = 0; o < PANEL; o++) row[o] = raw[o] ? raw[o]->data + (size_t)at[o] * row_bytes(file, n_in) : zeros;
-    k->repack[m8__blocks_of(file, &type)](panel, row, 0, n_in / QBLOCK);
+    k->repack[m8__blocks_of(file, &type)](panel, row, 0, n_in / QBLOCK, NULL);
 }
 
 int m8__stored_row(int row, int unpermute)
@@ -72,14 +72,8 @@ void m8__seg_rows(const nn_seg *s, int i, const uint8_t *row[PANEL])
     }
 }
 
-void m8__seg_panel(const struct m8__kernels *k, const nn_seg *s, int i, void *panel, int n_in, float *floats)
+void m8__seg_floats(const nn_seg *s, int i, void *panel, int n_in, float *floats)
 {
-    const uint8_t *row[PANEL];
-    if (s->blocks >= 0) {
-        m8__seg_rows(s, i, row);
-        k->repack[s->blocks](panel, row, 0, n_in / QBLOCK);
-        return;
-    }
     for (int o = 0; o < PANEL; o++) {
         int r = i * PANEL + o < s->n_out ? i * PANEL + o : s->n_out - 1;
         m8__read_row(floats + (size_t)o * n_in, s->lies, m8__stored_row(r, s->unpermute), n_in);

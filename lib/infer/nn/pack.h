@@ -21,7 +21,7 @@ int m8__stored_row(int row, int unpermute);
 void m8__read_row(float *row, const m8__tensor *t, int64_t at, int k);
 /* Where the 16 rows of panel i of a segment lie; rows behind its last one are that again. */
 void m8__seg_rows(const nn_seg *s, int i, const uint8_t *row[PANEL]);
-/* Panel i of rows that lie in the file. floats: [16][n_in], where the segment has no blocks. */
-void m8__seg_panel(const struct m8__kernels *k, const nn_seg *s, int i, void *panel, int n_in, float *floats);
+/* Panel i of rows without blocks that lie in the file. floats: [16][n_in], to work with. */
+void m8__seg_floats(const nn_seg *s, int i, void *panel, int n_in, float *floats);
 
 #endif

@@ -48,7 +48,7 @@ static void test_values(void **state)
         float *f = m8_malloc((size_t)k * sizeof *f);
         const uint8_t *row[PANEL];
         for (int o = 0; o < PANEL; o++) row[o] = raw->data + (size_t)(o % rows) * (raw->size / (size_t)rows);
-        m8__kernels_get(m8__cpu_flags())->repack[blocks](panel, row, 0, k / QBLOCK);
+        m8__kernels_get(m8__cpu_flags())->repack[blocks](panel, row, 0, k / QBLOCK, NULL);
         for (int o = 0; o < PANEL; o++) {
             float most = 0;
             m8__dequant(f, want, o % rows, 1);

@@ -25,7 +25,7 @@ struct laid_out {
     int32_t sum[PART * MOST_R * 2];
 };
 
-static void lay_out(struct part *p, struct laid_out *to, const struct xq *x, int R, ptrdiff_t row, ptrdiff_t step, int b0, int n)
+static void lay_out(int kind, struct part *p, struct laid_out *to, const struct xq *x, int R, ptrdiff_t row, ptrdiff_t step, int b0, int n)
 {
     int digits = x->q2 ? 2 : 1;
     ptrdiff_t d = row * x->ldd + b0, q = row * x->ldq + b0 * QBLOCK;
@@ -41,7 +41,9 @@ static void lay_out(struct part *p, struct laid_out *to, const struct xq *x, int
         for (int b = 0; b < n; b++) {
             to->d[b * R + r] = x->d[d + b];
             to->s[b * R + r] = x->s[d + b];
-            memcpy(to->sum + 2 * (b * R + r), x->sum + 2 * (d + b), 2 * sizeof *to->sum);
+            const int32_t *sum = x->sum + 2 * (d + b);
+            to->sum[2 * (b * R + r)] = 128 * (kind == Q8 ? sum[0] + sum[1] : sum[0]);
+            to->sum[2 * (b * R + r) + 1] = 128 * sum[1];
         }
     }
 }
@@ -88,7 +90,7 @@ INLINE void dots_q4(const int R, const int P, __m512i dot[MOST_R][MOST_P], const
 
 /* The part's blocks of R rows by the panels at w; the sums begin with y (add), or with the bias. */
 INLINE void tile(const int kind, const int R, const int P, const struct m8__gemm *g, const struct part *x, int digits, const char *w, int i,
-                 int o, int add)
+                 int o, int add, struct ahead *ahead)
 {
     __m512 acc[MOST_R][MOST_P];
     UNROLL for (int r = 0; r < R; r++)
@@ -96,12 +98,14 @@ INLINE void tile(const int kind, const int R, const int P, const struct m8__gemm
             acc[r][p] = sum_begins(g, i + r, o + p * PANEL, add);
     const int8_t *at = x->x;
     for (int b = 0; b < x->n; b++, w += BLOCK_SIZE(kind), at += x->block) {
+        prefetch(ahead);
         for (int half = 0; half < HALVES(kind); half++) {
             __m512i dot[MOST_R][MOST_P];
             UNROLL for (int r = 0; r < R; r++)
                 UNROLL for (int p = 0; p < P; p++)
                     dot[r][p] = _mm512_setzero_si512();
             for (int digit = 0; digit < digits; digit++) {
+                __asm__("" : "+r"(w)); /* else all codes are loaded before this loop, and the sums spill */
                 UNROLL for (int r = 0; r < R; r++)
                     UNROLL for (int p = 0; p < P; p++)
                         dot[r][p] = _mm512_slli_epi32(dot[r][p], 8);
@@ -124,7 +128,7 @@ INLINE void tile(const int kind, const int R, const int P, const struct m8__gemm
 }
 
 /* R rows by the panels of outputs o0..o1: two at a time, unless memory is the limit. */
-INLINE void rows(const int kind, const int R, const struct m8__gemm *g, int i, int o0, int o1)
+INLINE void rows(const int kind, const int R, const struct m8__gemm *g, int i, int o0, int o1, struct ahead *ahead)
 {
     const struct xq *x = g->x;
     const int nb = g->n_in / QBLOCK, digits = x->q2 ? 2 : 1;
@@ -135,13 +139,13 @@ INLINE void rows(const int kind, const int R, const struct m8__gemm *g, int i, i
     for (int t = 0; t < g->taps; t++) {
         ptrdiff_t row = (ptrdiff_t)i * g->stride + (ptrdiff_t)t * g->dilation;
         for (int b = 0; b < nb; b += PART) {
-            lay_out(&part, &laid, x, R, row, g->stride, b, nb - b < PART ? nb - b : PART);
+            lay_out(kind, &part, &laid, x, R, row, g->stride, b, nb - b < PART ? nb - b : PART);
             int o = o0;
             if (g->n > FEW)
                 for (; o1 - o > PANEL; o += 2 * PANEL)
-                    tile(kind, R, 2, g, &part, digits, w + o / PANEL * g->panel, i, o, add);
+                    tile(kind, R, 2, g, &part, digits, w + o / PANEL * g->panel, i, o, add, ahead);
             for (; o < o1; o += PANEL)
-                tile(kind, R, 1, g, &part, digits, w + o / PANEL * g->panel, i, o, add);
+                tile(kind, R, 1, g, &part, digits, w + o / PANEL * g->panel, i, o, add, ahead);
             w += part.n * BLOCK_SIZE(kind);
             add = 1;
         }
@@ -155,20 +159,24 @@ INLINE void gemm(const int kind, const struct m8__gemm *g)
         struct part none = {.n = 0};
         for (; i < n; i++)
             for (int o = 0; o < g->n_out; o += PANEL)
-                tile(kind, 1, 1, g, &none, 1, g->w, i, o, g->add);
+                tile(kind, 1, 1, g, &none, 1, g->w, i, o, g->add, &(struct ahead){0});
         return;
     }
-    int group = (int)(g->n > FEW ? GROUP / g->panel : INT32_MAX / PANEL) & ~1;
+    int group = (int)(g->n > FEW ? GROUP / g->panel : INT32_MAX / PANEL) & ~1, panels = (g->n_out + PANEL - 1) / PANEL;
+    int tiles = n / 6 + (n % 6 >= 4) + (n % 6 % 4 > 0);
+    struct ahead ahead = ahead_of(g->soon, (int64_t)tiles * (n > FEW ? (panels + 1) / 2 : panels) * (g->n_in / QBLOCK) * g->taps);
     for (int o0 = 0, o1; o0 < g->n_out; o0 = o1) {
         o1 = (g->n_out - o0) / PANEL < group ? g->n_out : o0 + (group > 2 ? group : 2) * PANEL;
         for (i = 0; n - i >= 6; i += 6)
-            rows(kind, 6, g, i, o0, o1);
+            rows(kind, 6, g, i, o0, o1, &ahead);
         if (n - i >= 4)
-            rows(kind, 4, g, i, o0, o1), i += 4;
+            rows(kind, 4, g, i, o0, o1, &ahead), i += 4;
+        if (n - i == 3)
+            rows(kind, 3, g, i, o0, o1, &ahead), i += 3;
         if (n - i >= 2)
-            rows(kind, 2, g, i, o0, o1), i += 2;
+            rows(kind, 2, g, i, o0, o1, &ahead), i += 2;
         if (n - i >= 1)
-            rows(kind, 1, g, i, o0, o1);
+            rows(kind, 1, g, i, o0, o1, &ahead);
     }
 }
 

@@ -23,7 +23,7 @@ struct part {
     const int8_t *x;
     ptrdiff_t block, digit; /* from one to the next; rows are QBLOCK apart */
     const float *d, *s;     /* [n][R] */
-    const int32_t *sum;     /* [n][R][2] */
+    const int32_t *sum;     /* [n][R][2]; laid out for Q8 and Q6: 128 times them, the first the whole block's for Q8 */
     int n;                  /* blocks */
 };
 
@@ -37,6 +37,42 @@ INLINE __m512i fours_of(const int8_t *x)
 INLINE __m512 halves_at(const uint16_t *p)
 {
     return _mm512_cvtph_ps(_mm256_loadu_si256((const __m256i *)p));
+}
+
+/* Prefetching evenly over a call. */
+struct ahead {
+    const uint8_t *const *next, *const *end;
+    const uint8_t *at; /* in the run at hand */
+    ptrdiff_t left, bytes;
+    int rate, due; /* lines a step, in 1/256 */
+};
+
+INLINE struct ahead ahead_of(const struct m8__soon *soon, int64_t steps)
+{
+    struct ahead a = {0};
+    if (!soon || soon->n == 0 || steps == 0)
+        return a;
+    int64_t lines = soon->n * (int64_t)((soon->bytes + 63) / 64 + 1);
+    a = (struct ahead){soon->at + 1, soon->at + soon->n, soon->at[0], (ptrdiff_t)soon->bytes, (ptrdiff_t)soon->bytes, 0, 0};
+    a.rate = (int)(lines * 256 / steps) + 1;
+    return a;
+}
+
+INLINE void prefetch(struct ahead *a)
+{
+    for (a->due += a->rate; a->due >= 256; a->due -= 256) {
+        _mm_prefetch((const char *)a->at, _MM_HINT_T0);
+        a->at += 64;
+        a->left -= 64;
+        if (a->left <= -64) { /* a run need not begin with a line: one more for its end */
+            if (a->next == a->end) {
+                a->rate = a->due = 0;
+                return;
+            }
+            a->at = *a->next++;
+            a->left = a->bytes;
+        }
+    }
 }
 
 /* What a block of weights has beside its codes. */
@@ -60,7 +96,8 @@ INLINE __m512 join(const int kind, const int R, __m512 acc, __m512i dot, const s
 {
     if (kind == Q6 || kind == Q8) {
         const int32_t *sum = x->sum + 2 * (b * R + r);
-        dot = _mm512_sub_epi32(dot, _mm512_set1_epi32(128 * (kind == Q6 ? sum[half] : sum[0] + sum[1])));
+        int offset = R > 1 ? sum[half] : 128 * (kind == Q6 ? sum[half] : sum[0] + sum[1]);
+        dot = _mm512_sub_epi32(dot, _mm512_set1_epi32(offset));
     }
     acc = _mm512_fmadd_ps(_mm512_cvtepi32_ps(dot), _mm512_mul_ps(w->d, _mm512_set1_ps(x->d[b * R + r])), acc);
     if (kind == Q4 || kind == Q5)

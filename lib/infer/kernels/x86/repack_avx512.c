@@ -5,22 +5,29 @@
 
 /* ---- repack */
 
+struct storing {
+    char *to;
+    struct ahead ahead;
+};
+
 INLINE void store(const int kind, void *ctx, const struct taken *t)
 {
-    char **to = ctx;
-    struct q4_block *w = (struct q4_block *)*to; /* all kinds begin with d */
-    uint8_t(*q)[PANEL][4] = (void *)(*to + BLOCK_SIZE(kind) - (kind == Q4 ? 4 : 8) * 64);
+    struct storing *s = ctx;
+    struct q4_block *w = (struct q4_block *)s->to; /* all kinds begin with d */
+    struct q6_block *q6 = (struct q6_block *)s->to;
+    uint8_t(*q)[PANEL][4] = (void *)(s->to + BLOCK_SIZE(kind) - (kind == Q4 ? 4 : 8) * 64);
+    const int n = kind == Q4 ? 4 : 8;
+    prefetch(&s->ahead);
     _mm256_storeu_si256((__m256i *)w->d, t->d);
     if (kind == Q4 || kind == Q5)
         _mm256_storeu_si256((__m256i *)w->m, t->m);
     if (kind == Q6) {
-        _mm_storeu_si128((__m128i *)((struct q6_block *)*to)->scale[0], t->scale[0]);
-        _mm_storeu_si128((__m128i *)((struct q6_block *)*to)->scale[1], t->scale[1]);
+        _mm_storeu_si128((__m128i *)q6->scale[0], t->scale[0]);
+        _mm_storeu_si128((__m128i *)q6->scale[1], t->scale[1]);
     }
-    const int n = kind == Q4 ? 4 : 8;
     UNROLL for (int j = 0; j < n; j++)
         _mm512_storeu_si512(q[j], t->q[j]);
-    *to += BLOCK_SIZE(kind);
+    s->to += BLOCK_SIZE(kind);
 }
 
 INLINE void store_q4(void *ctx, const struct taken *t) { store(Q4, ctx, t); }
@@ -34,26 +41,8 @@ struct product {
     const struct part *x;
     __m512 acc;
     int b, digits;
-    const uint8_t *const *next, *const *end; /* rows to prefetch: the one at hand, behind the last */
-    const uint8_t *ahead;                    /* in it */
-    ptrdiff_t left;                          /* bytes of it */
-    ptrdiff_t bytes;
+    struct ahead ahead;
 };
-
-/* Prefetch as many bytes as a block of 16 rows has, row after row: they follow one another in memory, as a rule. */
-INLINE void prefetch(struct product *p, const int lines)
-{
-    if (p->next == p->end)
-        return;
-    UNROLL for (int i = 0; i < lines; i++)
-        _mm_prefetch((const char *)p->ahead + 64 * i, _MM_HINT_T1);
-    p->ahead += 64 * lines;
-    p->left -= 64 * lines;
-    if (p->left <= 0 && ++p->next != p->end) {
-        p->ahead = *p->next;
-        p->left = p->bytes;
-    }
-}
 
 INLINE void multiply(const int kind, void *ctx, const struct taken *t)
 {
@@ -62,7 +51,7 @@ INLINE void multiply(const int kind, void *ctx, const struct taken *t)
     struct scales s = {_mm512_cvtph_ps(t->d), _mm512_setzero_ps()};
     if (kind == Q4 || kind == Q5)
         s.m = _mm512_cvtph_ps(t->m);
-    prefetch(p, kind == Q4 ? 5 : kind == Q8 ? 9 : 7);
+    prefetch(&p->ahead);
     for (int half = 0; half < HALVES(kind); half++) {
         const int n = FOURS / HALVES(kind);
         __m512i dot = _mm512_setzero_si512();
@@ -89,41 +78,35 @@ INLINE void multiply_q5(void *ctx, const struct taken *t) { multiply(Q5, ctx, t)
 INLINE void multiply_q6(void *ctx, const struct taken *t) { multiply(Q6, ctx, t); }
 INLINE void multiply_q8(void *ctx, const struct taken *t) { multiply(Q8, ctx, t); }
 
-INLINE struct product begin(struct part *part, const struct m8__gemm *g, const uint8_t *const next[PANEL], ptrdiff_t bytes)
+INLINE struct product begin(struct part *part, const struct m8__gemm *g)
 {
     const struct xq *x = g->x;
     *part = (struct part){x->q, QBLOCK, x->q2 ? x->q2 - x->q : 0, x->d, x->s, x->sum, g->n_in / QBLOCK};
-    struct product p = {.x = part, .acc = sum_begins(g, 0, 0, g->add), .digits = x->q2 ? 2 : 1, .next = next, .end = next, .bytes = bytes};
-    if (next) {
-        p.end = next + PANEL;
-        p.ahead = next[0];
-        p.left = bytes;
-    }
-    return p;
+    return (struct product){part, sum_begins(g, 0, 0, g->add), 0, x->q2 ? 2 : 1, ahead_of(g->soon, part->n)};
 }
 
-#define BOTH(type, kind, per, size)                                                                                      \
-    static void repack_##type(void *panel, const uint8_t *const row[PANEL], int b, int n)                                \
+#define BOTH(type, kind)                                                                                                 \
+    static void repack_##type(void *panel, const uint8_t *const row[PANEL], int b, int n, const struct m8__soon *soon)   \
     {                                                                                                                    \
-        char *to = panel;                                                                                                \
-        each_##type(row, b, n, 1, store_##kind, &to);                                                                    \
+        struct storing s = {panel, ahead_of(soon, n)};                                                                   \
+        each_##type(row, b, n, 1, store_##kind, &s);                                                                     \
     }                                                                                                                    \
-    static void gemv_##type(const struct m8__gemm *g, const uint8_t *const row[PANEL], const uint8_t *const next[PANEL]) \
+    static void gemv_##type(const struct m8__gemm *g, const uint8_t *const row[PANEL])                                   \
     {                                                                                                                    \
         struct part part;                                                                                                \
-        struct product p = begin(&part, g, next, g->n_in / (per) * (size));                                              \
+        struct product p = begin(&part, g);                                                                              \
         each_##type(row, 0, g->n_in / QBLOCK, 0, multiply_##kind, &p);                                                   \
         sum_ends(g, 0, 0, p.acc);                                                                                        \
     }
-BOTH(q4_0, q4, 32, 18)
-BOTH(q4_1, q4, 32, 20)
-BOTH(q4_k, q4, 256, 144)
-BOTH(q5_1, q5, 32, 24)
-BOTH(q5_k, q5, 256, 176)
-BOTH(q3_k, q6, 256, 110)
-BOTH(q6_k, q6, 256, 210)
-BOTH(q5_0, q8, 32, 22)
-BOTH(q8_0, q8, 32, 34)
+BOTH(q4_0, q4)
+BOTH(q4_1, q4)
+BOTH(q4_k, q4)
+BOTH(q5_1, q5)
+BOTH(q5_k, q5)
+BOTH(q3_k, q6)
+BOTH(q6_k, q6)
+BOTH(q5_0, q8)
+BOTH(q8_0, q8)
 
 void m8__repack_avx512_init(struct m8__kernels *k)
 {
