@@ -112,7 +112,8 @@ static m8_status read_sizes(struct llama *m, struct sizes *s, const nn_load *l, 
         return m8_fail(err, M8_E_UNSUPPORTED, "%s: positions are turned in a way that is not known here", m8__weights_path(w));
     }
     *m = (struct llama){ (int)s->n_layers, (int)s->d, (int)s->n_heads, (int)s->n_kv, (int)s->dh, (int)s->d_ff, .eps = (float)s->eps };
-    m->digits = s->d < 2048 ? 2 : 1; /* doc/models/llama.md has what the second is worth */
+    m->digits = s->d < LARGE ? 2 : 1; /* doc/models/llama.md has what the second is worth */
+    m->kv_type = s->d < LARGE || l->precision == M8_F32 ? NN_F32 : NN_BF16;
     m->n_ctx = s->n_ctx < MAX_CELLS ? (int)s->n_ctx : MAX_CELLS;
     return M8_OK;
 }
@@ -145,11 +146,11 @@ static int64_t weights_bytes(const m8__weights *w)
 static m8_status make_cache(struct llama *m, m8_error *err)
 {
     int cap = (m->n_ctx + PANEL - 1) / PANEL * PANEL;
-    size_t bytes = nn_kv_bytes(NN_F32, m->n_kv, m->dh, cap);
+    size_t bytes = nn_kv_bytes(m->kv_type, m->n_kv, m->dh, cap);
     m->kv_block = m8_calloc((size_t)m->n_layers * bytes + 64, 1);
     if (!m->kv_block) return m8_fail(err, M8_E_NOMEM, "the cache of keys and values");
     char *mem = (char *)(((uintptr_t)m->kv_block + 63) & ~(uintptr_t)63);
-    for (int i = 0; i < m->n_layers; i++) m->layers[i].kv = nn_kv_at(mem + (size_t)i * bytes, NN_F32, m->n_kv, m->dh, cap);
+    for (int i = 0; i < m->n_layers; i++) m->layers[i].kv = nn_kv_at(mem + (size_t)i * bytes, m->kv_type, m->n_kv, m->dh, cap);
     return M8_OK;
 }
 

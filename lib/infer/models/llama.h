@@ -4,6 +4,8 @@
 
 #include "model.h"
 
+#define LARGE 2048 /* d of models that get by with fewer bits of activations, keys and values */
+
 struct llama_layer {
     float *norm1, *norm2;        /* [d] */
     nn_w qkv, o, gate_up, down;  /* Q, K and V stacked; gate and up stacked */
@@ -16,6 +18,7 @@ struct llama_batch;
 struct llama {
     int n_layers, d, n_heads, n_kv, dh, d_ff, n_vocab, n_ctx;
     int digits;              /* of the activations */
+    nn_type kv_type;         /* of keys and values: NN_F32 or NN_BF16 */
     float eps;
     const m8__tensor *embed; /* [n_vocab, d], rows are looked up in the file */
     float *norm;             /* [d] */

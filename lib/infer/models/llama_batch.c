@@ -26,6 +26,10 @@ m8_status m8__batch_open(m8_model *model, m8_error *err)
     pthread_mutex_init(&b->lock, NULL);
     pthread_cond_init(&b->news, NULL);
     b->n_units = m->layers[0].kv.cap / UNIT;
+    size_t unit = nn_kv_bytes(m->kv_type, m->n_kv, m->dh, UNIT) * (size_t)m->n_layers, most = MOST_KEPT / unit;
+    b->most_kept = most < (size_t)b->n_units ? (int)most : b->n_units;
+    b->most_rows = m->d < LARGE ? MAX_ROWS : MAX_ROWS / 2;
+    b->even = m->kv_type == NN_BF16;
     b->taken = m8_calloc((size_t)b->n_units, 1);
     return b->taken ? M8_OK : m8_fail(err, M8_E_NOMEM, "opening the model");
 }
@@ -56,7 +60,7 @@ static m8_status find_room(struct llama_batch *b, struct seq *s, int n_prompt, i
 {
     for (bool alone = false;; alone = s->parent != NULL) {
         m8__kept_leave(s);
-        if (!alone) m8__kept_stand_on(b, s, ids, n_prompt - 1, 2); /* something is left to compute; with its own it has 3 spans, and can be kept */
+        if (!alone) m8__kept_stand_on(b, s, ids, n_prompt - 1, 2, b->even); /* something is left to compute; with its own it has 3 spans, and can be kept */
         s->n_units = m8__cells_units(n_prompt - s->done + max_new);
         do s->unit = m8__cells_take(b, s->n_units);
         while (s->unit < 0 && m8__kept_forget_oldest(b));
@@ -107,7 +111,7 @@ static void gather(struct llama_batch *b, struct pass *p)
         if (s->n - s->done > 1) n_new++;
         else if (p->n < MAX_SEQS) add_to_pass(p, s, 1);
     }
-    int left = (p->n ? FEW_ROWS : MAX_ROWS) - p->n;
+    int left = (p->n ? FEW_ROWS : b->most_rows) - p->n;
     for (struct seq *s = b->seqs; s && p->n < MAX_SEQS && left > 0; s = s->next) {
         if (s->ended || s->in_pass) continue;
         int before = p->n_rows;

@@ -7,7 +7,8 @@
 
 #define UNIT PANEL
 #define MAX_KEPT 16
-#define MAX_ROWS 512 /* of one pass */
+#define MAX_ROWS 512 /* of one pass; half as many of a large model, whose rows take 240 KB each on the way */
+#define MOST_KEPT (192 << 20) /* bytes of keys and values that are kept while no call stands on them */
 #define MAX_SEQS 64
 
 struct kept {
@@ -44,6 +45,8 @@ struct llama_batch {
     bool led;
     struct kept *kept[MAX_KEPT];
     int n_kept, n_units;
+    int most_rows, most_kept; /* units */
+    bool even;             /* a context begins with an even number of another's cells: bf16 sums go by two (nn_span) */
     unsigned char *taken; /* [n_units] */
     uint64_t clock;
     atomic_bool interrupt; /* of the pass that runs */
@@ -55,8 +58,8 @@ void m8__cells_give(struct llama_batch *b, int unit, int n);
 int m8__cells_units(int cells);
 /* Drop the kept context that was used longest ago and that nobody stands on. */
 bool m8__kept_forget_oldest(struct llama_batch *b);
-/* Stand on the kept context that shares most of the n ids, in at most `most` spans. */
-void m8__kept_stand_on(struct llama_batch *b, struct seq *s, const int *ids, int n, int most);
+/* Stand on the kept context that shares most of the n ids, in at most `most` spans; even: the last of them with an even number of cells. */
+void m8__kept_stand_on(struct llama_batch *b, struct seq *s, const int *ids, int n, int most, bool even);
 void m8__kept_leave(struct seq *s);
 /* Keep what a call computed, or give its cells back. */
 void m8__kept_keep(struct llama_batch *b, struct seq *s, const int *ids);

@@ -29,16 +29,19 @@ static void forget(struct llama_batch *b, int i)
     m8_free(k);
 }
 
-/* Drop the kept context that was used longest ago and that nobody stands on. */
-bool m8__kept_forget_oldest(struct llama_batch *b)
+/* Of those that nobody stands on, the one used longest ago, but for `keep`. */
+static bool forget_oldest(struct llama_batch *b, const struct kept *keep)
 {
     int oldest = -1;
     for (int i = 0; i < b->n_kept; i++) {
-        if (!b->kept[i]->refs && (oldest < 0 || b->kept[i]->used < b->kept[oldest]->used)) oldest = i;
+        if (b->kept[i] == keep || b->kept[i]->refs) continue;
+        if (oldest < 0 || b->kept[i]->used < b->kept[oldest]->used) oldest = i;
     }
     if (oldest >= 0) forget(b, oldest);
     return oldest >= 0;
 }
+
+bool m8__kept_forget_oldest(struct llama_batch *b) { return forget_oldest(b, NULL); }
 
 static int common(const int *a, int n_a, const int *b, int n_b)
 {
@@ -55,12 +58,20 @@ static int spans_for(const struct kept *k, int n)
     return spans;
 }
 
-/* Stand on the kept context that shares most of the n ids, in at most `most` spans. */
-void m8__kept_stand_on(struct llama_batch *b, struct seq *s, const int *ids, int n, int most)
+/* The first n cells of a context, or one less, so that the last span they lie in is even. */
+static int make_even(const struct kept *k, int n)
+{
+    int left = n;
+    for (int i = 0; left > k->span[i].n; i++) left -= k->span[i].n;
+    return n - left % 2;
+}
+
+void m8__kept_stand_on(struct llama_batch *b, struct seq *s, const int *ids, int n, int most, bool even)
 {
     int best = 0;
     for (int i = 0; i < b->n_kept; i++) {
         int same = common(b->kept[i]->ids, b->kept[i]->n, ids, n);
+        if (even && same) same = make_even(b->kept[i], same);
         if (same > best && spans_for(b->kept[i], same) <= most) {
             best = same;
             s->parent = b->kept[i];
@@ -84,6 +95,13 @@ void m8__kept_leave(struct seq *s)
     s->parent = NULL;
     s->n_spans = 0;
     s->done = 0;
+}
+
+static int kept_units(const struct llama_batch *b)
+{
+    int units = 0;
+    for (int i = 0; i < b->n_kept; i++) units += b->kept[i]->n_units;
+    return units;
 }
 
 /* Keep what a call computed, or give its cells back. */
@@ -110,4 +128,5 @@ void m8__kept_keep(struct llama_batch *b, struct seq *s, const int *ids)
     k->parent = s->parent; /* with its reference */
     k->used = ++b->clock;
     b->kept[b->n_kept++] = k;
+    while (kept_units(b) > b->most_kept && forget_oldest(b, k)) {}
 }

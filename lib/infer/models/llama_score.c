@@ -139,7 +139,7 @@ static m8_status score_behind(m8_model *model, struct scoring *w, struct llama_c
             pthread_mutex_unlock(&b->lock);
             return m8_fail(err, M8_E_CANCELLED, "scoring: cancelled");
         }
-        m8__kept_stand_on(b, &s, call->ids, n_prompt, 3);
+        m8__kept_stand_on(b, &s, call->ids, n_prompt, 3, false);
         bool kept = s.done == n_prompt, again = false;
         int unit = kept ? take_for_texts(b, n, from, n_texts, &upto, &need) : -1;
         if (unit >= 0) {
