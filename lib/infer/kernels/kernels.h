@@ -81,10 +81,11 @@ enum m8__blocks {
     BLOCKS_Q5_1, BLOCKS_Q5_K,              /* Q5 */
     BLOCKS_Q3_K, BLOCKS_Q6_K,              /* Q6 */
     BLOCKS_Q5_0, BLOCKS_Q8_0,              /* Q8 */
+    BLOCKS_BF16, BLOCKS_F16,               /* BF16: 32 inputs of a row count as a block */
     N_BLOCKS
 };
 /* Blocks [b, b + n) of 32 inputs of 16 rows into a panel's blocks; b and n are multiples of 8 where the file's blocks hold 256. Exact, but
- * that scales are rounded to float16 where they are products in the file (Q4_K, Q5_K). */
+ * that scales are rounded to float16 where they are products in the file (Q4_K, Q5_K), and F16 to bf16. */
 typedef void m8__repack(void *panel, const uint8_t *const row[PANEL], int b, int n, const struct m8__soon *soon /* or NULL */);
 /* A product with g->n = 1 row of x, of up to 16 outputs, by rows as they lie: what repack and gemm give, bit for bit. */
 typedef void m8__gemv(const struct m8__gemm *g, const uint8_t *const row[PANEL]);

@@ -129,6 +129,20 @@ static void put_q8_0(void *block, int o, const uint8_t *row, int b)
         to->q[e / 4][o][e % 4] = from[2 + e] ^ 0x80; /* q + 128 */
 }
 
+static void put_bf16(void *block, int o, const uint8_t *row, int b)
+{
+    uint16_t(*to)[PANEL][2] = block;
+    for (int e = 0; e < QBLOCK; e++)
+        to[e / 2][o][e % 2] = u16_at(row + 2 * ((size_t)b * QBLOCK + (size_t)e));
+}
+
+static void put_f16(void *block, int o, const uint8_t *row, int b)
+{
+    uint16_t(*to)[PANEL][2] = block;
+    for (int e = 0; e < QBLOCK; e++)
+        to[e / 2][o][e % 2] = round_bf16(from_half(u16_at(row + 2 * ((size_t)b * QBLOCK + (size_t)e))));
+}
+
 static inline void repack(void *panel, size_t size, const uint8_t *const row[PANEL], int b, int n, void (*put)(void *, int, const uint8_t *, int))
 {
     for (int i = 0; i < n; i++)
@@ -140,17 +154,19 @@ static inline void repack(void *panel, size_t size, const uint8_t *const row[PAN
     static void repack_##type##_c(void *panel, const uint8_t *const row[PANEL], int b, int n, const struct m8__soon *soon) \
     {                                                                                                                    \
         (void)soon;                                                                                                      \
-        repack(panel, sizeof(struct block), row, b, n, put_##type);                                                      \
+        repack(panel, sizeof(block), row, b, n, put_##type);                                                      \
     }
-REPACK(q4_0, q4_block)
-REPACK(q4_1, q4_block)
-REPACK(q4_k, q4_block)
-REPACK(q5_1, q5_block)
-REPACK(q5_k, q5_block)
-REPACK(q3_k, q6_block)
-REPACK(q6_k, q6_block)
-REPACK(q5_0, q8_block)
-REPACK(q8_0, q8_block)
+REPACK(q4_0, struct q4_block)
+REPACK(q4_1, struct q4_block)
+REPACK(q4_k, struct q4_block)
+REPACK(q5_1, struct q5_block)
+REPACK(q5_k, struct q5_block)
+REPACK(q3_k, struct q6_block)
+REPACK(q6_k, struct q6_block)
+REPACK(q5_0, struct q8_block)
+REPACK(q8_0, struct q8_block)
+REPACK(bf16, uint16_t[QBLOCK / 2][PANEL][2])
+REPACK(f16, uint16_t[QBLOCK / 2][PANEL][2])
 
 void m8__repack_init(struct m8__kernels *k)
 {
@@ -158,6 +174,7 @@ void m8__repack_init(struct m8__kernels *k)
         [BLOCKS_Q4_0] = repack_q4_0_c, [BLOCKS_Q4_1] = repack_q4_1_c, [BLOCKS_Q4_K] = repack_q4_k_c,
         [BLOCKS_Q5_1] = repack_q5_1_c, [BLOCKS_Q5_K] = repack_q5_k_c, [BLOCKS_Q3_K] = repack_q3_k_c,
         [BLOCKS_Q6_K] = repack_q6_k_c, [BLOCKS_Q5_0] = repack_q5_0_c, [BLOCKS_Q8_0] = repack_q8_0_c,
+        [BLOCKS_BF16] = repack_bf16_c, [BLOCKS_F16] = repack_f16_c,
     };
     memcpy(k->repack, all, sizeof all);
 }

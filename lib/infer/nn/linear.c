@@ -73,10 +73,15 @@ static void gemm_floats(const struct job *j, const nn_seg *s, struct m8__gemm g,
     }
 }
 
+static struct xq x_from(const struct xq *x, nn_type type, int b) /* block b of rows of int8 */
+{
+    if (type < NN_Q8) return (struct xq){0};
+    return (struct xq){ x->q + b * QBLOCK, x->q2 ? x->q2 + b * QBLOCK : NULL, x->d + b, x->s + b, x->sum + 2 * b, x->ldq, x->ldd };
+}
+
 /* Some panels and some of their inputs at a time, so that the second-level cache holds them, and beside them the rows that come next. */
 static void gemm_blocks(const struct job *j, const nn_seg *s, struct m8__gemm g, int from, int to, char *room)
 {
-    const struct xq *x = g.x;
     const uint8_t *row[2][AT_ONCE * PANEL], *next[AT_ONCE * PANEL];
     int nb = g.n_in / QBLOCK;
     for (int p = from; p < to && p < from + AT_ONCE; p++) m8__seg_rows(s, p, row[0] + (p - from) * PANEL);
@@ -88,7 +93,7 @@ static void gemm_blocks(const struct job *j, const nn_seg *s, struct m8__gemm g,
             int n_next = (b2 ? end - i : end2 - end) * PANEL;
             for (int o = 0; o < n_next; o++) next[o] = row[b2 ? turn : turn ^ 1][o] + s->row * (size_t)b2 / (size_t)nb;
             struct m8__soon soon = { next, n_next, s->row * (size_t)n2 / (size_t)nb };
-            struct xq part = { x->q + b * QBLOCK, x->q2 ? x->q2 + b * QBLOCK : NULL, x->d + b, x->s + b, x->sum + 2 * b, x->ldq, x->ldd };
+            struct xq part = x_from(g.x, s->type, b);
             struct m8__gemm some = outputs(g, i - from, end - from);
             some.panel = m8__panel_bytes(s->type, n * QBLOCK, 1);
             for (int p = i; p < end; p++) {
@@ -98,7 +103,7 @@ static void gemm_blocks(const struct job *j, const nn_seg *s, struct m8__gemm g,
                 j->r->k->repack[s->blocks](room + (size_t)(p - i) * some.panel, at, b, n, cold ? &same : NULL);
             }
             some.w = room;
-            some.x = &part;
+            some.x = s->type == NN_BF16 ? (const void *)((const uint16_t *)g.x + b * QBLOCK) : &part;
             some.n_in = n * QBLOCK;
             some.soon = &soon;
             if (b) some.add = 1, some.bias = NULL;

@@ -221,8 +221,16 @@ static nn_type type_for(const nn_load *l, const m8__tensor *t, nn_type fast)
 {
     nn_type type;
     if (l->precision == M8_F32) return NN_F32;
-    if (m8__blocks_of(t->type, &type) >= 0) return type;
-    return m8__dtype_block(t->type) > 1 ? NN_Q8 : fast;
+    if (m8__dtype_block(t->type) == 1) return fast;
+    return m8__blocks_of(t->type, &type, QBLOCK) >= 0 ? type : NN_Q8;
+}
+
+/* The blocks that a tensor's rows can be moved by into panels of a type, or -1. */
+static int blocks_for(const m8__tensor *t, nn_type type, int n_in)
+{
+    nn_type own;
+    int blocks = m8__blocks_of(t->type, &own, n_in);
+    return blocks >= 0 && own == type ? blocks : -1;
 }
 
 /* A stack whose parts begin and end with panels, each of its own type. */
@@ -232,10 +240,8 @@ static nn_w segments(nn_load *l, const struct packing *p, int n_out, int n_in, c
     nn_w w = { .type = types[0], .n_out = n_out, .n_in = n_in, .taps = 1, .segs = segs, .n_segs = p->n_src };
     for (int i = 0; i < p->n_src && !l->status; i++) {
         const struct source *s = &p->src[i];
-        nn_type own = NN_F32;
-        int blocks = l->precision == M8_F32 ? -1 : m8__blocks_of(s->t->type, &own);
         segs[i] = (nn_seg){ types[i], s->row0 / PANEL, (s->n_out + PANEL - 1) / PANEL, s->n_out, m8__panel_bytes(types[i], n_in, 1), .lies = s->t,
-                            .row = s->t->size / (size_t)s->n_out, .blocks = types[i] == own ? blocks : -1, .unpermute = s->unpermute };
+                            .row = s->t->size / (size_t)s->n_out, .blocks = blocks_for(s->t, types[i], n_in), .unpermute = s->unpermute };
         if (l->in_place) continue;
         struct packing one = { .src = { *s }, .n_src = 1, .blocks = segs[i].blocks, .file = s->t->type };
         one.src[0].row0 = 0;
@@ -276,8 +282,7 @@ nn_w nn_load_linear(nn_load *l, const nn_part *parts, int n_parts, int n_in, nn_
     for (int i = 0; i < p.n_src && type < NN_Q8; i++) types[i] = type; /* x has one form */
     if (whole && (l->in_place || !one_type) && (type < NN_Q8 ? l->in_place : n_in % QBLOCK == 0)) return segments(l, &p, n_out, n_in, types);
     if (!one_type && type > NN_Q8) type = NN_Q8;
-    nn_type own;
-    p.blocks = first && one_type && type >= NN_Q8 ? m8__blocks_of(first->type, &own) : -1;
+    p.blocks = first && one_type ? blocks_for(first, type, n_in) : -1;
     p.file = first ? first->type : DT_F32;
     return pack(l, &p, n_out, n_in, 1, type);
 }

@@ -18,7 +18,7 @@ size_t m8__panel_bytes(nn_type type, int n_in, int taps)
     return (bytes + 63) & ~(size_t)63;
 }
 
-int m8__blocks_of(m8__dtype file, nn_type *type)
+int m8__blocks_of(m8__dtype file, nn_type *type, int n_in)
 {
     static const struct {
         m8__dtype file;
@@ -28,9 +28,10 @@ int m8__blocks_of(m8__dtype file, nn_type *type)
         { DT_Q4_0, BLOCKS_Q4_0, NN_Q4 }, { DT_Q4_1, BLOCKS_Q4_1, NN_Q4 }, { DT_Q4_K, BLOCKS_Q4_K, NN_Q4 },
         { DT_Q5_1, BLOCKS_Q5_1, NN_Q5 }, { DT_Q5_K, BLOCKS_Q5_K, NN_Q5 }, { DT_Q3_K, BLOCKS_Q3_K, NN_Q6 },
         { DT_Q6_K, BLOCKS_Q6_K, NN_Q6 }, { DT_Q5_0, BLOCKS_Q5_0, NN_Q8 }, { DT_Q8_0, BLOCKS_Q8_0, NN_Q8 },
+        { DT_BF16, BLOCKS_BF16, NN_BF16 }, { DT_F16, BLOCKS_F16, NN_BF16 },
     };
     for (size_t i = 0; i < sizeof all / sizeof all[0]; i++) {
-        if (all[i].file != file) continue;
+        if (all[i].file != file || n_in % QBLOCK) continue;
         *type = all[i].type;
         return all[i].blocks;
     }
@@ -45,7 +46,7 @@ void m8__pack_blocks(const struct m8__kernels *k, void *panel, m8__dtype file, c
     const uint8_t *row[PANEL];
     nn_type type;
     for (int o = 0; o < PANEL; o++) row[o] = raw[o] ? raw[o]->data + (size_t)at[o] * row_bytes(file, n_in) : zeros;
-    k->repack[m8__blocks_of(file, &type)](panel, row, 0, n_in / QBLOCK, NULL);
+    k->repack[m8__blocks_of(file, &type, n_in)](panel, row, 0, n_in / QBLOCK, NULL);
 }
 
 int m8__stored_row(int row, int unpermute)

@@ -41,7 +41,7 @@ static void test_values(void **state)
         const m8__tensor *want = tensor_of(w, name);
         int k = (int)want->dims[1], rows = (int)want->dims[0];
         nn_type type;
-        int blocks = m8__blocks_of(QUANTISED[i], &type);
+        int blocks = m8__blocks_of(QUANTISED[i], &type, k);
         assert_true(blocks >= 0);
         bool products = QUANTISED[i] == DT_Q4_K || QUANTISED[i] == DT_Q5_K; /* whose scales are rounded */
         void *panel = m8_malloc(m8__panel_bytes(type, k, 1));
@@ -194,6 +194,8 @@ static void test_stacks(void **state)
     const struct matrix odd[] = { { DT_Q4_0, 24, 24 }, { DT_Q4_0, 24, 0 } }, odder[] = { { DT_Q4_0, 24, 24 }, { DT_Q6_K, 24, 0 } };
     check_stack(odd, 2, 256, false); /* a panel with rows of both */
     check_stack(odder, 2, 256, false);
+    const struct matrix ragged[] = { { DT_BF16, 64, 32 }, { DT_F16, 30, 0 } }; /* no whole blocks: through floats */
+    check_stack(ragged, 2, 75, true);
     const struct matrix narrow[] = { { DT_Q8_0, 160, 0 } };
     check_stack(narrow, 1, 32, true);
 }

@@ -379,6 +379,41 @@ static void test_limits(void **state)
     m8_close(m);
 }
 
+/* A model so wide that its keys and values are bf16: what is said and scored does not depend on what was kept before. */
+static void test_wide(void **state)
+{
+    (void)state;
+    static const struct lie wide = { .d = 2048 };
+    m8_model *used = open_tiny(&wide, M8_FAST);
+    struct said said = {0};
+    m8_usage u;
+    m8_error err;
+    int kept = 0;
+    for (int len = 1; len < 12; len++) {
+        char question[16] = "abcabdabeabf", *with_kept;
+        float scores[2][3];
+        question[len] = 0;
+        m8_chat_opts o = { .temperature = 1, .seed = (uint64_t)len, .max_tokens = 6 };
+        assert_int_equal(chat(used, question, &o, &said, &u, &err), M8_OK);
+        with_kept = m8_strdup(said.text.data ? said.text.data : "");
+        kept += u.n_kept;
+        assert_int_equal(u.n_kept % 2, 0);
+        assert_int_equal(m8_score(used, &(m8_message){ "user", question }, 1, three, 3, NULL, scores[0], NULL, &err), M8_OK);
+        m8_model *fresh = open_tiny(&wide, M8_FAST);
+        assert_int_equal(m8_score(fresh, &(m8_message){ "user", question }, 1, three, 3, NULL, scores[1], NULL, &err), M8_OK);
+        m8_close(fresh);
+        fresh = open_tiny(&wide, M8_FAST);
+        assert_int_equal(chat(fresh, question, &o, &said, &u, &err), M8_OK);
+        assert_string_equal(said.text.data ? said.text.data : "", with_kept);
+        assert_memory_equal(scores[0], scores[1], sizeof scores[0]);
+        m8_close(fresh);
+        m8_free(with_kept);
+    }
+    assert_true(kept > 12);
+    m8_buf_finish(&said.text);
+    m8_close(used);
+}
+
 /* ---- stop strings, held back while they may yet come */
 
 static void test_stop(void **state)
@@ -539,7 +574,7 @@ int main(int argc, char **argv)
     snprintf(expected, sizeof expected, "%s/expected.safetensors", dir);
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_files), cmocka_unit_test(test_no_tokenizer), cmocka_unit_test(test_shapes), cmocka_unit_test(test_choices), cmocka_unit_test(test_no_end),
-        cmocka_unit_test(test_limits), cmocka_unit_test(test_stop), cmocka_unit_test(test_crowd), cmocka_unit_test(test_verify),
+        cmocka_unit_test(test_limits), cmocka_unit_test(test_wide), cmocka_unit_test(test_stop), cmocka_unit_test(test_crowd), cmocka_unit_test(test_verify),
         cmocka_unit_test(test_torture),
     };
     if (getenv("ONLY")) cmocka_set_test_filter(getenv("ONLY"));

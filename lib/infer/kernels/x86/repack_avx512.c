@@ -35,6 +35,40 @@ INLINE void store_q5(void *ctx, const struct taken *t) { store(Q5, ctx, t); }
 INLINE void store_q6(void *ctx, const struct taken *t) { store(Q6, ctx, t); }
 INLINE void store_q8(void *ctx, const struct taken *t) { store(Q8, ctx, t); }
 
+/* Rows of bf16: pairs of inputs are words of four bytes. Of float16: the halves of a word are rounded to bf16. */
+INLINE __m512i round_bf16s(__m256i halves) /* the bf16 is the word's upper half */
+{
+    __m512 f = _mm512_cvtph_ps(halves);
+    __m512i u = _mm512_castps_si512(f), odd = _mm512_and_si512(_mm512_srli_epi32(u, 16), _mm512_set1_epi32(1));
+    __m512i r = _mm512_add_epi32(u, _mm512_add_epi32(odd, _mm512_set1_epi32(0x7fff)));
+    return _mm512_mask_or_epi32(r, _mm512_cmp_ps_mask(f, f, _CMP_UNORD_Q), u, _mm512_set1_epi32(0x400000));
+}
+
+INLINE void repack_16(const int f16, char *to, const uint8_t *const row[PANEL], int b, int n, const struct m8__soon *soon)
+{
+    struct ahead ahead = ahead_of(soon, 4 * (int64_t)n);
+    for (ptrdiff_t at = (ptrdiff_t)b * 64, end = at + (ptrdiff_t)n * 64; at < end; at += 16, to += 256) {
+        __m512i w[4];
+        columns(w, row, at);
+        prefetch(&ahead);
+        UNROLL for (int j = 0; j < 4; j++) {
+            if (f16)
+                w[j] = _mm512_mask_blend_epi16(0xaaaaaaaa, _mm512_srli_epi32(round_bf16s(low_halves(w[j])), 16), round_bf16s(high_halves(w[j])));
+            _mm512_storeu_si512(to + 64 * j, w[j]);
+        }
+    }
+}
+
+static void repack_bf16(void *panel, const uint8_t *const row[PANEL], int b, int n, const struct m8__soon *soon)
+{
+    repack_16(0, panel, row, b, n, soon);
+}
+
+static void repack_f16(void *panel, const uint8_t *const row[PANEL], int b, int n, const struct m8__soon *soon)
+{
+    repack_16(1, panel, row, b, n, soon);
+}
+
 /* ---- gemv */
 
 struct product {
@@ -121,4 +155,6 @@ void m8__repack_avx512_init(struct m8__kernels *k)
     PUT(Q5_0, q5_0);
     PUT(Q8_0, q8_0);
 #undef PUT
+    k->repack[BLOCKS_BF16] = repack_bf16;
+    k->repack[BLOCKS_F16] = repack_f16;
 }
