@@ -20,6 +20,7 @@ struct figure {
 struct bench {
     const struct options *o;
     m8_model *models[N_ROLES];
+    double open_s; /* of all the models, one after the other */
     m8_pcm pcm;
     const char *text;
     struct ball *ball;

@@ -74,6 +74,7 @@ static void print_figures(const struct bench *b, const struct kind *k, int runs)
         puts("");
         json_decref(j);
     }
+    if (k->roles) printf("{\"what\": \"%s\", \"figure\": \"open_s\", \"median\": %.4f, \"unit\": \"s\"}\n", k->name, b->open_s);
     if (!k->roles && !b->note[0]) return;
     json_t *j = json_pack("{s:s, s:s, s:s}", "what", k->name, "figure", k->roles ? "peak_rss_mib" : "note", "note", b->note);
     if (k->roles) json_object_set_new(j, "median", json_integer(use.ru_maxrss / 1024)); /* else the work was done in other processes */
@@ -95,9 +96,11 @@ static m8_status bench(struct bench *b, const struct kind *k, m8_error *err)
     int runs = b->o->runs ? b->o->runs : k->runs ? k->runs : 5;
     if (runs > MOST_RUNS) runs = MOST_RUNS;
     m8_status st = M8_OK;
+    double start = m8_now_s();
     for (int i = 0; i < N_ROLES && !st; i++) {
         if (k->roles >> i & 1) st = load_model(&b->models[i], i, b->o, err);
     }
+    b->open_s = m8_now_s() - start;
     if (!st && k->roles == 7) st = ball_open(&b->ball, b->models[ROLE_LLM], &(struct ball_opts){ .temperature = -1 }, err);
     if (!st && b->ball) st = ball_warm(b->ball, err);
     while (b->n_figures < MOST_FIGURES && k->figures[b->n_figures].name) {
