@@ -1,4 +1,5 @@
 /* cpu.c - what this processor has, as far as a kernel here makes use of it. */
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -43,7 +44,9 @@ static int detect(void)
 
 int m8__cpu_flags(void)
 {
-    int f = detect();
+    static atomic_int known = -1; /* the question is not cheap: in a virtual machine cpuid takes microseconds */
+    int f = atomic_load_explicit(&known, memory_order_relaxed);
+    if (f < 0) atomic_store_explicit(&known, f = detect(), memory_order_relaxed);
     const char *most = getenv("MAGIC8_CPU");
     if (!most)
         return f;
