@@ -9,7 +9,7 @@
  * The end: EOS is forbidden to all codebooks behind the first that has none yet (which moves on by one a step at most), and who has
  * emitted it emits nothing else; so it walks down the codebooks, and a natural end takes n_q steps.
  *
- * Traps. The heads have logits for ids that no codebook has a row for (1025..1087): they are masked here, for the original dies of them.
+ * Traps. The heads have logits for ids that no codebook has a row for (1025..1087): they are left out here, for the original dies of them.
  * A call for fewer than 2 n_q - 2 new columns is not delayed at all, neither fed nor at the end, as in the original (`short12` of the goldens);
  * and where less than 2 n_q - 1 columns were made, they are taken for frames as they stand. */
 #include "parler.h"
@@ -52,6 +52,7 @@ void m8__codes_push(struct parler_codes *c, float *logits, struct parler_samplin
     const struct parler *m = c->m;
     const int *last = c->raw + (c->n - 1) * m->n_q;
     int *next = c->raw + c->n * m->n_q, n_done = 0;
+    int n = m->eos + 1; /* who may be drawn: the codes, and the end behind them */
     if (c->done) return;
     if (c->first_open < m->n_q - 1 && last[c->first_open] == m->eos) c->first_open++;
     for (int k = 0; k < m->n_q; k++) {
@@ -61,11 +62,11 @@ void m8__codes_push(struct parler_codes *c, float *logits, struct parler_samplin
             n_done++;
             continue;
         }
-        for (int id = m->n_codes; id < m->vocab; id++) {
+        for (int id = m->n_codes; id < n; id++) {
             if (id != m->eos || c->n - 1 < c->min_new || k > c->first_open) x[id] = -INFINITY;
         }
-        nn_sample_probs(x, m->vocab, &(nn_sampling){ .temperature = s->temperature, .top_k = s->top_k }, NULL, 0, 0, scratch);
-        next[k] = s->temperature > 0 ? nn_sample_draw(x, m->vocab, &s->rng) : nn_argmax(x, m->vocab);
+        nn_sample_probs(x, n, &(nn_sampling){ .temperature = s->temperature, .top_k = s->top_k }, NULL, 0, 0, scratch);
+        next[k] = s->temperature > 0 ? nn_sample_draw(x, n, &s->rng) : nn_argmax(x, n);
         n_done += next[k] == m->eos;
     }
     c->n++;

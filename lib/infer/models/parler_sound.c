@@ -1,8 +1,8 @@
 /* From frames to chunks of sound.
  *
  * The codec is a stream (dac.h): what is final comes out of it, 10 frames behind the newest, the same samples however they are cut. The
- * first chunk waits until it lasts as long as the next one needs to be made on a machine that just keeps up; what follows is handed out as
- * it comes.
+ * first chunk waits until it lasts as long as the next one needs to be made on a machine that just keeps up (longer in company); what follows
+ * is handed out as it comes.
  *
  * The original's streamer (parler_tts, streamer.py) decodes everything so far after every play_steps columns and holds back `stride` samples;
  * so it is wrong around each seam, by whatever lies within the codec's reach. With play_steps we cut where it cuts, and the sound is that
@@ -10,7 +10,7 @@
 #include "parler_speech.h"
 #include <string.h>
 
-enum { FIRST_SOUND = 6 /* frames: 70 ms */ };
+enum { FIRST_SOUND = 6 /* frames, 70 ms, for each who speaks */, MOST_LIVE = 3 };
 
 m8_status m8__sound_open(struct parler_sound *s, const struct parler *m, float play_steps_in_s, m8_pcm_sink out, m8_error *err)
 {
@@ -56,6 +56,7 @@ static m8_status hand_out(struct parler_sound *s, size_t end)
 
 m8_status m8__sound_hand_out(struct parler_sound *s, const struct progress *at, bool last)
 {
+    size_t first = FIRST_SOUND * (size_t)(at->n_live < MOST_LIVE ? at->n_live : MOST_LIVE);
     size_t hop = (size_t)m8__dac_hop(s->m->dac), ready = s->n_handed + s->held.len / sizeof(float);
     m8_status st = M8_OK;
     while (s->play_steps && s->next <= at->n_columns && !st) {
@@ -65,7 +66,7 @@ m8_status m8__sound_hand_out(struct parler_sound *s, const struct progress *at, 
         if (end > s->n_handed) st = hand_out(s, end);
         s->next += s->play_steps;
     }
-    if (!s->play_steps && (s->n_handed || ready >= FIRST_SOUND * hop)) st = hand_out(s, ready);
+    if (!s->play_steps && (s->n_handed || ready >= first * hop)) st = hand_out(s, ready);
     return !st && last ? hand_out(s, ready) : st;
 }
 

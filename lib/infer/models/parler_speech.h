@@ -62,6 +62,7 @@ void m8__speaker_leave(struct parler_speech *p, struct speaker *s);
 struct progress {
     int n_ready; /* frames that the call has not taken */
     int n_frames, n_columns;
+    int n_live;  /* calls that speak now, this one included */
     bool ended;  /* all columns are made */
     m8_status status;
 };

@@ -183,7 +183,8 @@ struct progress m8__speaker_wait(struct parler_speech *p, struct speaker *s, int
     pthread_mutex_lock(&p->lock);
     s->want = n;
     while (s->n_frames - s->n_taken < n && !s->ended && !atomic_load(stop)) pthread_cond_wait(s->news, &p->lock);
-    struct progress at = { s->n_frames - s->n_taken, s->n_frames, s->n_columns, s->ended, s->status };
+    struct progress at = { s->n_frames - s->n_taken, s->n_frames, s->n_columns, 1, s->ended, s->status };
+    for (const struct speaker *other = p->speakers; other; other = other->next) at.n_live += other != s && !other->ended;
     pthread_mutex_unlock(&p->lock);
     return at;
 }
