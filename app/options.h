@@ -60,7 +60,8 @@ struct options {
     int voices;           /* 0: 1 */
     int prompt_tokens;    /* 0: 512 */
 
-    const char *type;     /* quantize */
+    const char *type;     /* quantize, verify */
+    int steps;            /* verify --type; 0: 500 */
 
     /* pull, models */
     const char *revision;

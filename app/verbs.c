@@ -32,7 +32,9 @@ const struct verb verbs[] = {
       "lies: its main file, or its folder if it is made of several.",
       "", false },
     { "verify", V_VERIFY, cmd_verify, "DIR", 1, 1, "compare a model with what its original computes",
-      "DIR holds a model and expected.safetensors, made by the original implementation; the largest difference of every tensor is printed.",
+      "DIR holds a model and expected.safetensors, made by the original implementation; the largest difference of every tensor is printed. With "
+      "--type the model (here expected.safetensors may be missing) is quantised into a temporary file in TMPDIR and led through the same "
+      "steps as itself in float32: printed is how often both choose alike, and how far their logits are apart; nothing counts as a failure.",
       "@file", false },
     { "quantize", V_QUANTIZE, cmd_quantize, "IN OUT", 2, 2, "write a model in fewer bits",
       "IN is a Llama or Parler model: a file or folder (GGUF, safetensors), a name of the catalog or a repository of the hub that is in the "
@@ -93,7 +95,8 @@ const struct opt opt_rows[] = {
     { "f32", 0, OPT_FLAG, AT(f32), ROLES, NULL, "compute everything in float32, as the original implementations do" },
     { "against", 0, OPT_TEXT, AT(against), V_BENCH, "CMD", "run a peer's command in alternating turns, and print the ratio" },
     { "runs", 0, OPT_INT, AT(runs), V_BENCH, "N", "how many turns", 1, 100000 },
-    { "type", 0, OPT_TEXT, AT(type), V_QUANTIZE, "T", "f32, f16, bf16, q8_0, q6_k, q5_k, q5_1, q5_0, q4_k, q4_1 or q4_0" },
+    { "type", 0, OPT_TEXT, AT(type), V_QUANTIZE | V_VERIFY, "T", "f32, f16, bf16, q8_0, q6_k, q5_k, q5_1, q5_0, q4_k, q4_1 or q4_0" },
+    { "steps", 0, OPT_INT, AT(steps), V_VERIFY, "N", "compare N steps (500)", 1, 100000 },
     { "voices", 0, OPT_INT, AT(voices), V_BENCH, "N", "tts: how many speak at once (1)", 1, 16 },
     { "revision", 0, OPT_TEXT, AT(revision), V_PULL, "R", "branch, tag or commit of the repository (main)" },
     { "offline", 0, OPT_FLAG, AT(offline), V_PULL, NULL, "use the cache only" },

@@ -38,7 +38,7 @@ _magic8()
         options='--path --threads --seed --json --verbose --help'
         ;;
     verify)
-        options='--model --f32 --threads --seed --json --verbose --help'
+        options='--model --f32 --type --steps --threads --seed --json --verbose --help'
         files=yes
         ;;
     quantize)

@@ -188,6 +188,19 @@ M8_API m8_status m8_verify(m8_model *model, const char *expected,
                            void (*report)(void *user, const char *tensor, double max_diff, double tolerance), void *user,
                            m8_error *err);
 
+typedef struct m8_likeness {
+    int n_steps;    /* taken; fewer than were asked for where the model has no more positions */
+    int n, n_same;  /* choices (of a step: one, or one for each codebook), and how many of them have the same first */
+    double kl;      /* mean Kullback-Leibler divergence of their distributions, nats */
+    double rms;     /* of the logits' difference, in parts of the logits' standard deviation */
+    double max_diff;
+} m8_likeness;
+
+/** How alike two models compute, of the same weights in other types: both are led through the same n_steps (0: 500), sampled from `of` by
+ *  seed, and the logits of every step are compared. No other call may be in flight on either.
+ *  returns M8_OK, M8_E_ARG (models of other families or sizes), M8_E_UNSUPPORTED (a family without steps), M8_E_NOMEM. */
+M8_API m8_status m8_compare(m8_model *of, m8_model *with, int n_steps, uint64_t seed, m8_likeness *out, m8_error *err);
+
 /* ---- smaller files -------------------------------------------------------------------------------------------------- */
 
 typedef struct m8_quantize_opts {

@@ -67,6 +67,13 @@ code, out, err = run("quantize", TINY, OUT, "--type", "q8_0", "--json")
 assert code == 0 and json.loads(out)["bytes"] == os.path.getsize(OUT + "/model.gguf") and err.count("\n") == 1, (out, err)
 os.remove(OUT + "/model.gguf")
 
+ENV["TMPDIR"] = OUT
+code, out, err = run("verify", TINY, "--type", "q8_0", "--steps", "20", "--json")
+last = json.loads(out.splitlines()[-1])
+assert code == 0 and not err and last["type"] == "q8_0" and last["steps"] == 20 and 0.8 < last["top1"] <= 1, (out, err)
+assert os.listdir(OUT) == []
+expect(["verify", TINY, "--type", "q3"], 1, "type q3: expected f32")
+
 big = tempfile.mkdtemp(prefix="m8cli")  # one matrix that takes seconds
 some = array.array("f", [random.gauss(0, 1) for _ in range(1 << 16)]).tobytes()
 with open(big + "/model.safetensors", "wb") as f:

@@ -270,5 +270,5 @@ nn_t m8__llama_logits(struct llama *m, nn_t hidden) { return nn_linear(&m->run, 
 
 const struct m8__family m8__llama = {
     .name = "llama", .tasks = M8_TASK_CHAT, .match = match, .open = open_llama, .close = close_llama,
-    .chat = m8__llama_chat, .score = m8__llama_score, .verify = m8__llama_verify,
+    .chat = m8__llama_chat, .score = m8__llama_score, .lead = m8__llama_lead, .verify = m8__llama_verify,
 };

@@ -78,6 +78,7 @@ m8_status m8__llama_chat(m8_model *model, const m8_message *messages, size_t n, 
                          m8_text_sink out, m8_usage *usage, m8_error *err);
 m8_status m8__llama_score(m8_model *model, const m8_message *messages, size_t n, const char *const *texts, size_t n_texts,
                           const m8_score_opts *opts, float *scores, int *n_tokens, m8_error *err);
+m8_status m8__llama_lead(m8_model *model, struct m8__lead *l, m8_error *err);
 m8_status m8__llama_verify(m8_model *model, const m8__weights *expected, void (*report)(void *, const char *, double, double),
                            void *user, m8_error *err);
 

@@ -28,6 +28,17 @@ struct m8__about {
     int64_t n_params;
 };
 
+/* A model led through steps (m8_compare): each gives rows of logits, of which each leads to an id of the next step. */
+struct m8__lead {
+    int n_steps;  /* at most; set to what there is room for */
+    int rows;     /* of a step; set by the family, checked if forced */
+    int *ids;     /* [n_steps * rows] new, sampled from the logits; or given, if forced */
+    bool forced;
+    nn_rng rng;
+    m8_status (*see)(void *user, const float *logits, int n, m8_error *err); /* row by row */
+    void *user;
+};
+
 struct m8__family {
     const char *name; /* "whisper" */
     int tasks;        /* m8_task bits */
@@ -45,6 +56,7 @@ struct m8__family {
     m8_status (*tokenize)(m8_model *m, const char *text, int **ids, size_t *n, m8_error *err); /* NULL: by m->tokenizer */
     m8_status (*speak)(m8_model *m, const char *text, const m8_speak_opts *opts, m8_pcm_sink out, m8_error *err);
     int (*rate)(const m8_model *m);
+    m8_status (*lead)(m8_model *m, struct m8__lead *l, m8_error *err); /* NULL: it has no steps */
     /* Run the goldens in DIR/expected.safetensors through the model and report each tensor's largest difference (magic8 verify). */
     m8_status (*verify)(m8_model *m, const m8__weights *expected,
                         void (*report)(void *user, const char *tensor, double max_diff, double tolerance), void *user, m8_error *err);

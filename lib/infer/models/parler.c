@@ -333,5 +333,5 @@ static int rate(const m8_model *model) { return ((const struct parler *)model->i
 
 const struct m8__family m8__parler = {
     .name = "parler", .tasks = M8_TASK_TTS, .match = match, .open = open_parler, .close = close_parler, .rate = rate,
-    .speak = m8__parler_speak, .verify = m8__parler_verify,
+    .speak = m8__parler_speak, .lead = m8__parler_lead, .verify = m8__parler_verify,
 };

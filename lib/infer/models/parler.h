@@ -102,6 +102,7 @@ m8_status m8__parler_streamed(nn_run *r, const struct parler *m, const int *raw,
 m8_status m8__parler_speech_open(m8_model *model, m8_error *err);
 void m8__parler_speech_close(m8_model *model);
 m8_status m8__parler_speak(m8_model *model, const char *text, const m8_speak_opts *opts, m8_pcm_sink out, m8_error *err);
+m8_status m8__parler_lead(m8_model *model, struct m8__lead *l, m8_error *err);
 m8_status m8__parler_verify(m8_model *model, const m8__weights *expected, void (*report)(void *, const char *, double, double), void *user,
                             m8_error *err);
 

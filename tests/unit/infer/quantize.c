@@ -444,6 +444,68 @@ static void test_parler(void **state)
     }
 }
 
+/* ---- one type beside another, step by step */
+
+static m8_model *open_data(const char *name, m8_precision precision)
+{
+    char *path = test_data(name);
+    m8_model *m;
+    m8_error err = { 0 };
+    if (m8_open(&m, path, &(m8_open_opts){ .n_threads = 1, .precision = precision }, &err)) fail_msg("%s", err.text);
+    m8_free(path);
+    return m;
+}
+
+static m8_status open_and_compare(void *arg, m8_error *err)
+{
+    m8_model *m;
+    m8_likeness l;
+    m8_status st = m8_open(&m, arg, &(m8_open_opts){ .n_threads = 1 }, err);
+    if (st) return st;
+    st = m8_compare(m, m, 3, 1, &l, err);
+    m8_close(m);
+    return st;
+}
+
+static void test_compare(void **state)
+{
+    static const char *const names[] = { "llama-tiny", "parler-tiny", "parler-tiny-rope" };
+    m8_model *plain[3];
+    m8_likeness same, eight, four;
+    m8_error err = { 0 };
+    for (int i = 0; i < 3; i++) {
+        plain[i] = open_data(names[i], M8_F32);
+        assert_int_equal(m8_compare(plain[i], plain[i], 40, 7, &same, &err), M8_OK);
+        assert_true(same.n_steps == 40 && same.n % 40 == 0 && same.n > 0);
+        assert_true(same.n_same == same.n && same.kl == 0 && same.rms == 0 && same.max_diff == 0);
+        m8_likeness *out_of[] = { &eight, &four };
+        for (int k = 0; k < 2; k++) {
+            char *from = test_data(names[i]), *file = path_in(out, "m.gguf");
+            m8_model *m;
+            quantize_ok(from, file, k ? "q4_0" : "q8_0");
+            if (m8_open(&m, file, &(m8_open_opts){ .n_threads = 2, .precision = M8_F32 }, &err)) fail_msg("%s", err.text);
+            assert_int_equal(m8_compare(plain[i], m, 40, 7, out_of[k], &err), M8_OK);
+            m8_close(m);
+            m8_free(from);
+        }
+        print_message("%s: Q8_0 %d of %d, KL %g; Q4_0 %d, KL %g\n", names[i], eight.n_same, eight.n, eight.kl, four.n_same, four.kl);
+        assert_true(eight.n == same.n && eight.kl > 0 && eight.kl < four.kl * 1.001 && eight.rms < 0.1 && eight.n_same >= four.n_same);
+    }
+    assert_int_equal(m8_compare(plain[0], plain[0], 1 << 20, 7, &same, &err), M8_OK); /* as far as its positions go */
+    assert_true(same.n_steps < 1 << 20 && same.n_steps > 100);
+    assert_int_equal(m8_compare(plain[0], plain[1], 10, 1, &same, &err), M8_E_ARG);
+    err = (m8_error){ 0 };
+    assert_int_equal(m8_compare(plain[1], plain[2], 10, 1, &same, &err), M8_E_ARG);
+    assert_non_null(strstr(err.text, "other sizes"));
+    for (int i = 0; i < 3; i++) m8_close(plain[i]);
+    setenv("MAGIC8_TORTURE_MAX", "100", 1);
+    for (int i = 0; i < 2; i++) {
+        char *path = test_data(names[i]);
+        torture(open_and_compare, path);
+        m8_free(path);
+    }
+}
+
 /* ---- what cannot be done: a line, nothing left, what was there untouched */
 
 static void refused(m8_status want, const char *type, const m8_quantize_opts *opts, const char *word)
@@ -533,7 +595,7 @@ static void test_torture(void **state)
                        "\"num_key_value_heads\": 1, \"intermediate_size\": 32, \"max_position_embeddings\": 128}");
     copy_file("text/bpe-small-llama3-tokenizer.json", "tokenizer.json");
     write_text("tokenizer_config.json", "{\"chat_template\": [{\"name\": \"default\", \"template\": \"x\"}]}");
-    setenv("MAGIC8_TORTURE_MAX", "150", 0);
+    setenv("MAGIC8_TORTURE_MAX", "150", 1);
     torture(work, NULL);
     empty(in);
     write_model(parler, "{\"model_type\": \"parler_tts\", \"vocab_size\": 64}");
@@ -552,7 +614,7 @@ int main(void)
                                         cmocka_unit_test_setup(test_parts, clean), cmocka_unit_test_setup(test_every_type, clean),
                                         cmocka_unit_test_setup(test_choice_of_types, clean),
                                         cmocka_unit_test_setup(test_tokenizers, clean), cmocka_unit_test_setup(test_parler, clean),
-                                        cmocka_unit_test_setup(test_refused, clean), cmocka_unit_test_setup(test_full_disk, clean),
+                                        cmocka_unit_test_setup(test_compare, clean), cmocka_unit_test_setup(test_refused, clean), cmocka_unit_test_setup(test_full_disk, clean),
                                         cmocka_unit_test_setup(test_torture, clean) };
     int failed = cmocka_run_group_tests(tests, NULL, NULL);
     clean(NULL);
