@@ -1,5 +1,6 @@
 /* magic8 models [ID...]: the catalog, and what of it is here. --path ID: only where it lies. */
 #include "app.h"
+#include "models.h"
 #include "options.h"
 #include "progress.h"
 #include <jansson.h>
@@ -13,7 +14,7 @@ static int print_paths(m8_hub *hub, const struct options *o)
     for (int i = 0; i < o->n_args; i++) {
         char *path = NULL;
         m8_error err = { 0 };
-        m8_status st = m8_hub_path(hub, o->args[i], &path, &err);
+        m8_status st = model_in_cache(hub, o->args[i], &path, &err);
         if (st == M8_E_NOTFOUND || st == M8_E_HASH) {
             m8_error why = { 0 };
             m8_fail(&why, st, "%.120s; run: magic8 pull %.100s", m8_error_text(&err), o->args[i]);
@@ -44,7 +45,7 @@ static int print_model(m8_hub *hub, const m8_hub_model *m, bool json)
 {
     char size[16], *path = NULL;
     m8_error err = { 0 };
-    m8_status st = m8_hub_path(hub, m->id, &path, &err);
+    m8_status st = model_in_cache(hub, m->id, &path, &err);
     if (st && st != M8_E_NOTFOUND && st != M8_E_HASH) return fail(&err);
     const char *state = !st ? "pulled" : st == M8_E_HASH ? "damaged" : "no";
     if (json) {

@@ -1,5 +1,6 @@
 /* magic8 pull [default|ID|REPO [FILE...]]: fetch models. */
 #include "app.h"
+#include "models.h"
 #include "options.h"
 #include "progress.h"
 #include <jansson.h>
@@ -104,7 +105,7 @@ static m8_status print_json(m8_hub *hub, const char *name, m8_error *err)
         if (is_set ? !m : i > 0) break;
         const char *id = m ? m->id : name;
         char *path = NULL;
-        st = m8_hub_path(hub, id, &path, err);
+        st = model_in_cache(hub, id, &path, err);
         json_t *j = st ? NULL : json_pack("{s:s, s:s}", "model", id, "path", path);
         if (!st && !j) st = m8_fail(err, M8_E_NOMEM, "out of memory");
         if (!st) json_dumpf(j, stdout, JSON_COMPACT), putchar('\n');

@@ -12,13 +12,14 @@ static const char *default_id(const m8_hub *hub, const char *role)
     return NULL;
 }
 
-/* What was made of it when it was pulled; where that is missing, the model as it came. */
-static m8_status made_or_plain(m8_hub *hub, const char *id, char **path, m8_error *err)
+m8_status model_in_cache(m8_hub *hub, const char *name, char **path, m8_error *err)
 {
-    m8_status st = m8_hub_made(hub, id, path, err);
+    const m8_hub_model *known = m8_hub_find(hub, name);
+    if (!known || !known->type) return m8_hub_path(hub, name, path, err);
+    m8_status st = m8_hub_made(hub, name, path, err);
     if (st || m8_is_file(*path)) return st;
     m8_free(*path);
-    return m8_hub_path(hub, id, path, err);
+    return m8_hub_path(hub, name, path, err);
 }
 
 m8_status find_model(char **path, const char *role, const char *given, m8_error *err)
@@ -37,7 +38,7 @@ m8_status find_model(char **path, const char *role, const char *given, m8_error 
     if (!id) st = m8_fail(err, M8_E_NOTFOUND, "the catalog has no model for %s", role);
     else if (known && role && strcmp(known->role, role))
         st = m8_fail(err, M8_E_ARG, "%s is a model for %s, not for %s", id, known->role, role);
-    else st = known && known->type ? made_or_plain(hub, id, path, &why) : m8_hub_path(hub, id, path, &why);
+    else st = model_in_cache(hub, id, path, &why);
     if (st && id && (why.status == M8_E_NOTFOUND || why.status == M8_E_HASH))
         m8_fail(err, st, "%.120s; run: magic8 pull %.100s", m8_error_text(&why), id);
     else if (st && err && !err->status) *err = why;

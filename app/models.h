@@ -12,4 +12,8 @@
  *  returns M8_OK, M8_E_NOTFOUND (the text tells what to run), M8_E_FORMAT (the catalog), M8_E_NOMEM. */
 m8_status find_model(char **path, const char *role, const char *given, m8_error *err);
 
+struct m8_hub;
+/** Where a model of the cache lies, as m8_open takes it: what was made of it when it was pulled (its .type), else as it came. path is new. */
+m8_status model_in_cache(struct m8_hub *hub, const char *name, char **path, m8_error *err);
+
 #endif

@@ -588,10 +588,12 @@ def case_made(b):
     assert "thing in q8_0: made" in err, err
     made = f"{b.cache}/models--test--llama/.magic8/{COMMIT}.q8_0.gguf"
     assert open(made, "rb").read(4) == b"GGUF"
-    _, err = b.run("pull", "seed")
-    assert "made" not in err, err
+    out, err = b.run("pull", "seed", "--json")
+    assert "made" not in err and json.loads(out)["path"] == made, (out, err)
+    assert b.run("models", "--path", "thing")[0].strip() == made
     out, _ = b.run("verify", here + "expected.safetensors", "--model", "thing", "--json", code=1, says="differ by more")
     os.remove(made)
+    assert b.run("models", "--path", "thing")[0].strip() == f"{b.cache}/models--test--llama/snapshots/{COMMIT}"
     b.run("verify", here + "expected.safetensors", "--model", "thing")  # as it came: exact
     b.run("pull", "thing")
     assert os.path.exists(made)
