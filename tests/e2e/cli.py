@@ -100,6 +100,8 @@ for name in ("llama-tiny", "mistral-tiny", "t5-tiny", "t5-other", "dac-tiny", "d
     code, out, err = run("verify", os.path.join(DATA, name), "--json")
     lines = [json.loads(line) for line in out.splitlines()]
     assert code == 0 and len(lines) >= 6 and all(l["max_diff"] <= l["tolerance"] for l in lines), (name, code, out, err)
+code, out, err = run("verify", os.path.join(DATA, "mistral-tiny/rounded.safetensors"), "--model", os.path.join(DATA, "mistral-tiny"), "--json")
+assert code == 0 and "rotary frequencies as bfloat16" in out and json.loads(out.splitlines()[-1])["max_diff"] < 1e-4, (code, out, err)
 expect(["verify", os.path.join(DATA, "parler-tiny/expected.safetensors"), "--model", os.path.join(DATA, "t5-tiny")], 1, "nothing in the file")
 code, out, err = run("bench", "tts", "--model", os.path.join(DATA, "parler-tiny"), "--max-tokens", "20", "--runs", "2", "--voices", "2")
 last = json.loads(out.splitlines()[-1])

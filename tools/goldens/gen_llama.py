@@ -3,7 +3,8 @@
     GOLDENS_OUT=DIR python gen_llama.py [NAME...]      NAME of VARIANTS; without: what tests/data has
 
 Made with Python 3.11, torch 2.5.1, transformers 4.46.1. Everything is computed in float32 from the rounded weights. The whole model is
-never cast: model.to(bfloat16) would round the rotary frequencies, too, which no engine of its own does.
+never cast: model.to(bfloat16) would round the rotary frequencies, too, which no engine of its own does. What comes of such a cast is
+mistral-tiny/rounded.safetensors: `magic8 verify` is to notice it.
 """
 import json
 import os
@@ -73,6 +74,10 @@ def goldens(folder, v, n_prompt=55, n=32):
         t["greedy"] = r.sequences[0, ids.shape[1]:]
         t["greedy.margin"] = torch.stack(r.logits)[:, 0].topk(2, -1).values.diff(dim=-1).abs()[:, 0]
         top = o.logits[0].topk(2, -1).values.diff(dim=-1).abs().min()
+        if folder == "mistral-tiny":
+            o = m.to(torch.bfloat16).float()(ids, output_hidden_states=True, use_cache=False)
+            save_npz(out(folder, "rounded.safetensors"),
+                     {"prompt": ids[0], "logits.last": o.logits[0, -1]} | {f"hidden.{i}": h[0] for i, h in enumerate(o.hidden_states)})
     print(folder, t["greedy"].tolist()[:16], "smallest margins", float(t["greedy.margin"].min()), float(top))
     assert min(float(t["greedy.margin"].min()), float(top)) > 1e-3
     save_npz(out(folder, "expected.safetensors"), t)

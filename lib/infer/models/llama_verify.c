@@ -127,26 +127,79 @@ static m8_status check_pass(m8_model *model, struct check *c, const int *ids, in
     return c->status ? m8_fail(err, c->status, "verifying") : M8_OK;
 }
 
-m8_status m8__llama_verify(m8_model *model, const m8__weights *expected, void (*fn)(void *, const char *, double, double), void *user,
-                           m8_error *err)
+/* Whatever the file holds, by the model as it stands. */
+static m8_status check_all(m8_model *model, struct check *c, bool greedy, m8_error *err)
 {
     struct llama *m = model->impl;
     static const char *const prefixes[] = { "chat.", "plain.", "" };
-    struct check c = { .w = expected, .report = fn, .user = user };
     m8_status st = M8_OK;
     m8__batch_forget(model);
-    for (int i = 0; i < 6 && !st; i++) { /* the passes first: they use the first cells, where the greedy runs keep theirs */
-        c.prefix = prefixes[i % 3];
-        const m8__tensor *t = find(&c, i % 3 < 2 ? "ids" : "prompt");
+    for (int i = 0; i < (greedy ? 6 : 3) && !st; i++) { /* the passes first: they use the first cells, where the greedy runs keep theirs */
+        c->prefix = prefixes[i % 3];
+        const m8__tensor *t = find(c, i % 3 < 2 ? "ids" : "prompt");
         if (!t || t->n < 1 || t->n >= m->n_ctx) continue;
         int *ids = ids_of(t);
         if (!ids) return m8_fail(err, M8_E_NOMEM, "verifying");
         for (int64_t k = 0; k < t->n; k++) {
             if (ids[k] < 0 || ids[k] >= m->n_vocab) st = m8_fail(err, M8_E_FORMAT, "%s: id %d is outside of the model", t->name, ids[k]);
         }
-        if (!st) st = i < 3 ? check_pass(model, &c, ids, (int)t->n, err) : check_greedy(model, &c, ids, (int)t->n, err);
+        if (!st) st = i < 3 ? check_pass(model, c, ids, (int)t->n, err) : check_greedy(model, c, ids, (int)t->n, err);
         m8_free(ids);
     }
+    return st;
+}
+
+static void count_over(void *user, const char *name, double diff, double tolerance)
+{
+    *(int *)user += !(diff <= tolerance);
+}
+
+/* The table for frequencies rounded to bfloat16, and by how much that moves the worst of them. */
+static float *rounded_rope(const struct llama *m, double *moved)
+{
+    float *table = m8_malloc((size_t)m->n_ctx * (size_t)m->dh * sizeof *table);
+    *moved = 0;
+    for (int i = 0; table && i < m->dh / 2; i++) {
+        const float *first = m->rope + m->dh; /* at position 1 the angle is the frequency */
+        float freq = m->n_ctx > 1 ? atan2f(first[m->dh / 2 + i], first[i]) : 0;
+        uint32_t bits = (uint32_t)m8__float_to_bf16(freq) << 16;
+        float rounded;
+        memcpy(&rounded, &bits, sizeof rounded);
+        nn_rope_column(table, m->n_ctx, m->dh, i, rounded);
+        if (fabs((double)rounded - (double)freq) > *moved) *moved = fabs((double)rounded - (double)freq);
+    }
+    return table;
+}
+
+/* transformers keeps the rotary frequencies in a buffer that model.to(bfloat16) rounds. Exact ones are right, and what is computed with;
+ * but numbers made after such a cast are compared with what made them, and the report says so. */
+static m8_status as_it_was_made(m8_model *model, struct check *c, float **rope, m8_error *err)
+{
+    struct llama *m = model->impl;
+    int exact = 0, rounded = 0;
+    double moved;
+    float *right = m->rope;
+    m8_status st = check_all(model, &(struct check){ .w = c->w, .report = count_over, .user = &exact }, false, err);
+    if (st || !exact) return st;
+    m->rope = *rope = rounded_rope(m, &moved);
+    if (!m->rope) st = m8_fail(err, M8_E_NOMEM, "verifying");
+    else st = check_all(model, &(struct check){ .w = c->w, .report = count_over, .user = &rounded }, false, err);
+    if (st || rounded) m->rope = right;
+    else c->report(c->user, "(rotary frequencies as bfloat16)", moved, 0);
+    return st;
+}
+
+m8_status m8__llama_verify(m8_model *model, const m8__weights *expected, void (*fn)(void *, const char *, double, double), void *user,
+                           m8_error *err)
+{
+    struct llama *m = model->impl;
+    struct check c = { .w = expected, .report = fn, .user = user };
+    float *right = m->rope, *rope = NULL;
+    m8_status st = model->precision == M8_F32 ? as_it_was_made(model, &c, &rope, err) : M8_OK;
+    if (!st) st = check_all(model, &c, true, err);
+    m->rope = right;
+    m8__batch_forget(model); /* what was kept may have been turned otherwise */
+    m8_free(rope);
     if (!st && !c.found) return m8_fail(err, M8_E_UNSUPPORTED, "nothing in the file that a llama model can be verified with");
     return st;
 }

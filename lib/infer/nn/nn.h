@@ -139,6 +139,7 @@ void nn_each(nn_run *r, int n, void (*fn)(void *user, int i), void *user);
 
 /* Rotary positions on x [n, heads * dh]: pairs (i, i + dh/2) turned by pos * theta^(-2i/dh). table from nn_rope_table: [max][2][dh/2], cosines and sines. */
 float *nn_rope_table(nn_load *l, int max_pos, int dh, double theta, const float *freq_factors /* [dh/2] or NULL */);
+void nn_rope_column(float *table, int max_pos, int dh, int i, float freq); /* pair i of it */
 void nn_rope_to(nn_run *r, nn_t x, int dh, const int *pos /* [n] */, const float *table);
 
 /* ---- keys and values, kept in panels, so that scores and sums are products of the kernels

@@ -7,19 +7,21 @@
 float *nn_rope_table(nn_load *l, int max_pos, int dh, double theta, const float *freq_factors)
 {
     float *table = nn_hold(l, (size_t)max_pos * (size_t)dh * sizeof *table);
-    if (!table) return NULL;
-    int half = dh / 2;
-    for (int i = 0; i < half; i++) {
+    for (int i = 0; table && i < dh / 2; i++) {
         /* the originals take the frequency in float32 and multiply by the position there */
         float freq = (float)(1.0 / pow(theta, 2.0 * i / dh));
-        if (freq_factors) freq /= freq_factors[i];
-        for (int pos = 0; pos < max_pos; pos++) {
-            float angle = (float)pos * freq;
-            table[(size_t)pos * dh + i] = (float)cos(angle);
-            table[(size_t)pos * dh + half + i] = (float)sin(angle);
-        }
+        nn_rope_column(table, max_pos, dh, i, freq_factors ? freq / freq_factors[i] : freq);
     }
     return table;
+}
+
+void nn_rope_column(float *table, int max_pos, int dh, int i, float freq)
+{
+    for (int pos = 0; pos < max_pos; pos++) {
+        float angle = (float)pos * freq;
+        table[(size_t)pos * dh + i] = (float)cos(angle);
+        table[(size_t)pos * dh + dh / 2 + i] = (float)sin(angle);
+    }
 }
 
 struct rope {
