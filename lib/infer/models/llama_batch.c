@@ -16,7 +16,8 @@
 #include <math.h>
 #include <string.h>
 
-#define FEW_ROWS 128 /* of one while calls wait for their next token; and no pass as small as that is broken off */
+/* Of one while calls wait for their next token; and no pass as small as that is broken off. Of a large model a quarter: half a second. */
+#define FEW_ROWS 128
 
 m8_status m8__batch_open(m8_model *model, m8_error *err)
 {
@@ -28,6 +29,7 @@ m8_status m8__batch_open(m8_model *model, m8_error *err)
     b->n_units = m->layers[0].kv.cap / UNIT;
     size_t unit = nn_kv_bytes(m->kv_type, m->n_kv, m->dh, UNIT) * (size_t)m->n_layers, most = MOST_KEPT / unit;
     b->most_kept = most < (size_t)b->n_units ? (int)most : b->n_units;
+    b->few_rows = m->d < LARGE ? FEW_ROWS : FEW_ROWS / 4;
     b->most_rows = m->d < LARGE ? MAX_ROWS : MAX_ROWS / 2;
     b->even = m->kv_type == NN_BF16;
     b->taken = m8_calloc((size_t)b->n_units, 1);
@@ -106,14 +108,13 @@ static void gather(struct llama_batch *b, struct pass *p)
     int n_new = 0;
     *p = (struct pass){ .n = 0 };
     for (struct seq *s = b->seqs; s; s = s->next) {
-        if (s->cancelled) s->ended = true;
-        if (s->ended) continue;
+        if (s->ended || s->cancelled) continue;
         if (s->n - s->done > 1) n_new++;
         else if (p->n < MAX_SEQS) add_to_pass(p, s, 1);
     }
-    int left = (p->n ? FEW_ROWS : b->most_rows) - p->n;
+    int left = (p->n ? b->few_rows : b->most_rows) - p->n;
     for (struct seq *s = b->seqs; s && p->n < MAX_SEQS && left > 0; s = s->next) {
-        if (s->ended || s->in_pass) continue;
+        if (s->ended || s->cancelled || s->in_pass) continue;
         int before = p->n_rows;
         add_to_pass(p, s, (left + n_new - 1) / n_new);
         left -= p->n_rows - before;
@@ -175,7 +176,7 @@ static void step(struct llama *m, struct llama_batch *b)
     if (p.n) {
         atomic_store(&b->interrupt, false);
         pthread_mutex_unlock(&b->lock);
-        m->run.stop = p.n == 1 || p.n_rows > FEW_ROWS ? &b->interrupt : NULL;
+        m->run.stop = p.n == 1 || p.n_rows > b->few_rows ? &b->interrupt : NULL;
         m8_status st = compute(m, &p, next);
         m->run.stop = NULL;
         pthread_mutex_lock(&b->lock);

@@ -45,7 +45,7 @@ struct llama_batch {
     bool led;
     struct kept *kept[MAX_KEPT];
     int n_kept, n_units;
-    int most_rows, most_kept; /* units */
+    int few_rows, most_rows, most_kept; /* units */
     bool even;             /* a context begins with an even number of another's cells: bf16 sums go by two (nn_span) */
     unsigned char *taken; /* [n_units] */
     uint64_t clock;

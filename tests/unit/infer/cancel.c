@@ -123,6 +123,10 @@ static void test_company(void **state)
             }
             pthread_join(victim.thread, NULL);
             assert_true(victim.status == M8_OK || victim.status == M8_E_CANCELLED);
+            m8_buf whole = {0};
+            if (!victim.status) assert_int_equal(do_job(m, other, turn, NULL, &whole, NULL), M8_OK);
+            if (!victim.status) check_same(&victim.out, &whole); /* it had come to its end, not only to ours */
+            m8_buf_finish(&whole);
             m8_buf_finish(&victim.out);
             m8_cancel_unref(victim.cancel);
         }
