@@ -7,8 +7,8 @@
 #include "check.h"
 #include "kernels/c.h"
 
-enum kind { Q4, Q5, Q6, Q8, BF16 };
-static const size_t block_size[] = {sizeof(struct q4_block), sizeof(struct q5_block), sizeof(struct q6_block), sizeof(struct q8_block), 1024};
+enum kind { Q4, Q5, Q6, Q8, BF16, F32 };
+static const size_t block_size[] = {sizeof(struct q4_block), sizeof(struct q5_block), sizeof(struct q6_block), sizeof(struct q8_block), 1024, 2048};
 static const struct {
     const char *name, *gemv;
     int per, bytes; /* of the file's block: inputs, bytes */
@@ -20,7 +20,8 @@ static const struct {
     [BLOCKS_Q5_K] = {"repack_q5_k", "gemv_q5_k", 256, 176, Q5, {0, 2}},   [BLOCKS_Q3_K] = {"repack_q3_k", "gemv_q3_k", 256, 110, Q6, {108, 108}},
     [BLOCKS_Q6_K] = {"repack_q6_k", "gemv_q6_k", 256, 210, Q6, {208, 208}}, [BLOCKS_Q5_0] = {"repack_q5_0", "gemv_q5_0", 32, 22, Q8, {0, 0}},
     [BLOCKS_Q8_0] = {"repack_q8_0", "gemv_q8_0", 32, 34, Q8, {0, 0}},     [BLOCKS_BF16] = {"repack_bf16", "", 32, 64, BF16, {0, 0}},
-    [BLOCKS_F16] = {"repack_f16", "", 32, 64, BF16, {0, 0}},
+    [BLOCKS_F16] = {"repack_f16", "", 32, 64, BF16, {0, 0}},          [BLOCKS_F32_WIDE] = {"repack_f32_wide", "", 32, 128, F32, {0, 0}},
+    [BLOCKS_BF16_WIDE] = {"repack_bf16_wide", "", 32, 64, F32, {0, 0}}, [BLOCKS_F16_WIDE] = {"repack_f16_wide", "", 32, 64, F32, {0, 0}},
 };
 
 /* nb blocks of 32 of 16 rows: any bytes, or such that the scales are ordinary numbers. */

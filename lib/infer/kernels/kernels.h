@@ -82,6 +82,7 @@ enum m8__blocks {
     BLOCKS_Q3_K, BLOCKS_Q6_K,              /* Q6 */
     BLOCKS_Q5_0, BLOCKS_Q8_0,              /* Q8 */
     BLOCKS_BF16, BLOCKS_F16,               /* BF16: 32 inputs of a row count as a block */
+    BLOCKS_F32_WIDE, BLOCKS_BF16_WIDE, BLOCKS_F16_WIDE, /* F32: likewise; exact */
     N_BLOCKS
 };
 /* Blocks [b, b + n) of 32 inputs of 16 rows into a panel's blocks; b and n are multiples of 8 where the file's blocks hold 256. Exact, but

@@ -143,6 +143,30 @@ static void put_f16(void *block, int o, const uint8_t *row, int b)
         to[e / 2][o][e % 2] = round_bf16(from_half(u16_at(row + 2 * ((size_t)b * QBLOCK + (size_t)e))));
 }
 
+/* Floats as floats; what is no number quiet, as processors convert it. */
+static void put_f32_wide(void *block, int o, const uint8_t *row, int b)
+{
+    float(*to)[PANEL] = block;
+    for (int e = 0; e < QBLOCK; e++)
+        to[e][o] = float_of_bits(u32_at(row + 4 * ((size_t)b * QBLOCK + (size_t)e)));
+}
+
+static void put_bf16_wide(void *block, int o, const uint8_t *row, int b)
+{
+    float(*to)[PANEL] = block;
+    for (int e = 0; e < QBLOCK; e++)
+        to[e][o] = from_bf16(u16_at(row + 2 * ((size_t)b * QBLOCK + (size_t)e)));
+}
+
+static void put_f16_wide(void *block, int o, const uint8_t *row, int b)
+{
+    float(*to)[PANEL] = block;
+    for (int e = 0; e < QBLOCK; e++) {
+        uint16_t h = u16_at(row + 2 * ((size_t)b * QBLOCK + (size_t)e));
+        to[e][o] = from_half((h & 0x7fff) > 0x7c00 ? h | 0x200 : h);
+    }
+}
+
 static inline void repack(void *panel, size_t size, const uint8_t *const row[PANEL], int b, int n, void (*put)(void *, int, const uint8_t *, int))
 {
     for (int i = 0; i < n; i++)
@@ -167,6 +191,9 @@ REPACK(q5_0, struct q8_block)
 REPACK(q8_0, struct q8_block)
 REPACK(bf16, uint16_t[QBLOCK / 2][PANEL][2])
 REPACK(f16, uint16_t[QBLOCK / 2][PANEL][2])
+REPACK(f32_wide, float[QBLOCK][PANEL])
+REPACK(bf16_wide, float[QBLOCK][PANEL])
+REPACK(f16_wide, float[QBLOCK][PANEL])
 
 void m8__repack_init(struct m8__kernels *k)
 {
@@ -174,7 +201,8 @@ void m8__repack_init(struct m8__kernels *k)
         [BLOCKS_Q4_0] = repack_q4_0_c, [BLOCKS_Q4_1] = repack_q4_1_c, [BLOCKS_Q4_K] = repack_q4_k_c,
         [BLOCKS_Q5_1] = repack_q5_1_c, [BLOCKS_Q5_K] = repack_q5_k_c, [BLOCKS_Q3_K] = repack_q3_k_c,
         [BLOCKS_Q6_K] = repack_q6_k_c, [BLOCKS_Q5_0] = repack_q5_0_c, [BLOCKS_Q8_0] = repack_q8_0_c,
-        [BLOCKS_BF16] = repack_bf16_c, [BLOCKS_F16] = repack_f16_c,
+        [BLOCKS_BF16] = repack_bf16_c, [BLOCKS_F16] = repack_f16_c, [BLOCKS_F32_WIDE] = repack_f32_wide_c,
+        [BLOCKS_BF16_WIDE] = repack_bf16_wide_c, [BLOCKS_F16_WIDE] = repack_f16_wide_c,
     };
     memcpy(k->repack, all, sizeof all);
 }

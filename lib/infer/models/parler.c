@@ -108,7 +108,10 @@ m8_status m8__parler_cross_new(struct parler_cross **out, nn_run *r, const struc
         nn_t both = nn_linear(r, e, &m->layers[i].cross_kv);                      /* [n, 2 kv] */
         nn_kv_put(r, &c->kv[i], 0, nn_cols(both, 0, kv), nn_cols(both, kv, kv));
         m8_arena_back(r->arena, layer);
+        nn_forget(&m->layers[i].cross_kv);
     }
+    m8__t5_forget(&m->t5);
+    nn_forget(&m->enc_to_dec);
     m8_arena_back(r->arena, mark);
     if (r->status) {
         m8__parler_cross_free(c);

@@ -11,7 +11,7 @@
 /* What the decoder's weights become when they are stored as floats, and the digits of what they are multiplied with: the smallest
  * whose choices agree with float32's often enough (doc/models/parler.md). */
 static const nn_type fast = NN_Q8;
-enum { DIGITS = 1, HEADS_DIGITS = 2, CROSS_DIGITS = 2 };
+enum { DIGITS = 1, HEADS_DIGITS = 2 };
 
 /* ---- sizes */
 
@@ -83,6 +83,17 @@ static nn_w linear(nn_load *l, const nn_part *parts, int n_parts, int n_in, int 
     return w;
 }
 
+/* What is read once for a description stays in the file, as exact as it is there. */
+static nn_w linear_once(nn_load *l, const nn_part *parts, int n_parts, int n_in)
+{
+    bool was = l->in_place;
+    l->in_place = true;
+    nn_w w = nn_load_linear(l, parts, n_parts, n_in, NN_F32);
+    l->in_place = was;
+    w.digits = 2;
+    return w;
+}
+
 static void load_layer(struct parler *m, nn_load *l, int i)
 {
     struct parler_layer *y = &m->layers[i];
@@ -98,7 +109,7 @@ static void load_layer(struct parler *m, nn_load *l, int i)
     q = nn_part_of(d, LAYER "encoder_attn.q_proj.weight", i), k = nn_part_of(cross, LAYER "encoder_attn.k_proj.weight", i);
     v = nn_part_of(cross, LAYER "encoder_attn.v_proj.weight", i), o = nn_part_of(d, LAYER "encoder_attn.out_proj.weight", i);
     y->cross_q = linear(l, &q, 1, d, DIGITS);
-    y->cross_kv = linear(l, (nn_part[]){ k, v }, 2, d, CROSS_DIGITS);
+    y->cross_kv = linear_once(l, (nn_part[]){ k, v }, 2, d);
     y->cross_o = linear(l, &o, 1, d, DIGITS);
     y->norm3 = nn_load_vec(l, d, LAYER "final_layer_norm.weight", i);
     y->norm3_bias = nn_load_vec(l, d, LAYER "final_layer_norm.bias", i);
@@ -156,7 +167,7 @@ m8_status m8__parler_load(struct parler *m, nn_load *l, const json_t *config)
     if (!l->status) m8__t5_load(&m->t5, l, json_object_get(config, "text_encoder"), "text_encoder.");
     if (!l->status && nn_has(l, "enc_to_dec_proj.weight")) {
         nn_part part = nn_part_of(m->d, "enc_to_dec_proj.weight");
-        m->enc_to_dec = linear(l, &part, 1, m->t5.d, CROSS_DIGITS);
+        m->enc_to_dec = linear_once(l, &part, 1, m->t5.d);
         m->enc_to_dec.bias = nn_load_vec(l, m->d, "enc_to_dec_proj.bias");
     } else if (!l->status && m->t5.d != m->d) {
         l->status = m8_fail(l->err, M8_E_FORMAT, "%s: no tensor named enc_to_dec_proj.weight, and %d channels of T5 for %d", m8__weights_path(l->w),

@@ -1,8 +1,9 @@
 /* Parler-TTS as one file: tensors under their own names, config.json and the tokenizer as keys.
  *
- * The decoder's matrices, which are read for every column of codes, get the type that was asked for. What is read once for a
- * description (T5, keys and values of cross-attention) or by rows (prompts) has 8 bits at least, the heads too: they are few, and decide. The
- * codec has 16. Its encoder is left out: nothing here hears. */
+ * The decoder's matrices, which are read for every column of codes, get the type that was asked for; the heads have 8 bits at least: they are
+ * few, and decide. What is read once for a description (T5, keys and values of cross-attention) or by rows has 16, and so has the codec: 8
+ * bits of T5 alone would lose more than 8 bits of the whole decoder do (doc/models/parler.md). The codec's encoder is left out: nothing here
+ * hears. */
 #include "models/write.h"
 #include <string.h>
 
@@ -20,9 +21,10 @@ static m8__dtype type_for(const m8__tensor *t, m8__dtype type)
     m8__dtype eight = m8__finer(type, DT_Q8_0), sixteen = m8__finer(type, DT_F16);
     if (m8__is_vector(t) || strstr(name, "embed_positions") || strstr(name, "relative_attention_bias") || strstr(name, ".codebook."))
         return DT_F32;
-    if (begins(name, "audio_encoder.") || strstr(name, "embed_tokens")) return sixteen;
-    bool once = strstr(name, "encoder_attn.k_proj") || strstr(name, "encoder_attn.v_proj");
-    return begins(name, "decoder.model.decoder.layers.") && !once ? type : eight;
+    bool once = strstr(name, "encoder_attn.k_proj") || strstr(name, "encoder_attn.v_proj") || strstr(name, "enc_to_dec_proj");
+    bool rows = strstr(name, "embed_tokens") || strstr(name, "embed_prompts");
+    if (once || rows || begins(name, "audio_encoder.") || begins(name, "text_encoder.")) return sixteen;
+    return begins(name, "decoder.model.decoder.layers.") ? type : eight;
 }
 
 void m8__parler_write(m8__gguf *g, const m8__weights *w, m8__dtype type)

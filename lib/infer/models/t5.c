@@ -11,7 +11,9 @@
 
 #define EPS 1e-6f
 
-/* ---- loading: every size is in the shapes; the configuration says only what would go wrong without a word */
+/* ---- loading: every size is in the shapes; the configuration says only what would go wrong without a word
+ *
+ * An input is read once in a while, and all that is said hangs on it: so the weights stay in the file, as exact as they are there. */
 
 static bool known(const json_t *config, m8_error *err)
 {
@@ -57,11 +59,11 @@ static void load_layer(struct t5 *t, nn_load *l, const char *prefix, int i)
     nn_part gate = nn_part_of(t->d_ff, "%s.1.DenseReluDense.wi_0.weight", p), up = nn_part_of(t->d_ff, "%s.1.DenseReluDense.wi_1.weight", p);
     nn_part down = nn_part_of(t->d, "%s.1.DenseReluDense.wo.weight", p);
     y->norm1 = nn_load_vec(l, t->d, "%s.0.layer_norm.weight", p);
-    y->qkv = nn_load_linear(l, (nn_part[]){ q, k, v }, 3, t->d, NN_Q8);
-    y->o = nn_load_linear(l, &o, 1, hd, NN_Q8);
+    y->qkv = nn_load_linear(l, (nn_part[]){ q, k, v }, 3, t->d, NN_F32);
+    y->o = nn_load_linear(l, &o, 1, hd, NN_F32);
     y->norm2 = nn_load_vec(l, t->d, "%s.1.layer_norm.weight", p);
-    y->wi = nn_load_linear(l, (nn_part[]){ gate, up }, 2, t->d, NN_Q8);
-    y->wo = nn_load_linear(l, &down, 1, t->d_ff, NN_Q8);
+    y->wi = nn_load_linear(l, (nn_part[]){ gate, up }, 2, t->d, NN_F32);
+    y->wo = nn_load_linear(l, &down, 1, t->d_ff, NN_F32);
     y->qkv.digits = y->o.digits = y->wi.digits = y->wo.digits = 2; /* doc/models/t5.md has what this is worth */
 }
 
@@ -90,10 +92,21 @@ m8_status m8__t5_load(struct t5 *t, nn_load *l, const json_t *config, const char
     l->n_params += t->embed->n;
     while (t->n_layers < 512 && nn_has(l, "%sencoder.block.%d.layer.0.SelfAttention.q.weight", prefix, t->n_layers)) t->n_layers++;
     t->layers = nn_hold(l, (size_t)t->n_layers * sizeof *t->layers);
+    bool was = l->in_place;
+    l->in_place = true;
     for (int i = 0; i < t->n_layers && !l->status; i++) load_layer(t, l, prefix, i);
+    l->in_place = was;
     t->bias = nn_load_mat(l, T5_BUCKETS, t->n_heads, "%s%s", prefix, bias);
     t->norm = nn_load_vec(l, t->d, "%sencoder.final_layer_norm.weight", prefix);
     return l->status;
+}
+
+void m8__t5_forget(const struct t5 *t)
+{
+    for (int i = 0; i < t->n_layers; i++) {
+        const struct t5_layer *y = &t->layers[i];
+        nn_forget(&y->qkv), nn_forget(&y->o), nn_forget(&y->wi), nn_forget(&y->wo);
+    }
 }
 
 /* ---- forward */

@@ -22,6 +22,8 @@ struct t5 {
 /* Sizes are taken from the shapes; config (text_encoder's in Parler, or NULL) is looked at for forms that are not known here.
  * prefix: "text_encoder." or "". */
 m8_status m8__t5_load(struct t5 *t, nn_load *l, const json_t *config, const char *prefix);
+/* Gives back the memory of weights that were read from the file: the next input reads them again. */
+void m8__t5_forget(const struct t5 *t);
 int m8__t5_bucket(int distance); /* key - query: the row of the bias table */
 /* ids [n] -> [n, d], in the run's arena. tap (may be NULL) sees the state before layer 0, after each layer but the last, and the result. */
 nn_t m8__t5_encode(nn_run *r, const struct t5 *t, const int *ids, int n, void (*tap)(void *user, int i, nn_t h), void *user);

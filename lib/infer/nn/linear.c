@@ -7,7 +7,9 @@
 #include "pack.h"
 #include <string.h>
 
-enum { AT_ONCE = 16, PART = 48 }; /* panels, and blocks of their inputs */
+enum { AT_ONCE = 16, PART = 48, PART_F32 = 8 }; /* panels, and blocks of their inputs */
+
+static int part_of(nn_type type) { return type == NN_F32 ? PART_F32 : PART; }
 
 struct job {
     nn_run *r;
@@ -83,13 +85,13 @@ static struct xq x_from(const struct xq *x, nn_type type, int b) /* block b of r
 static void gemm_blocks(const struct job *j, const nn_seg *s, struct m8__gemm g, int from, int to, char *room)
 {
     const uint8_t *row[2][AT_ONCE * PANEL], *next[AT_ONCE * PANEL];
-    int nb = g.n_in / QBLOCK;
+    int nb = g.n_in / QBLOCK, most = part_of(s->type);
     for (int p = from; p < to && p < from + AT_ONCE; p++) m8__seg_rows(s, p, row[0] + (p - from) * PANEL);
     for (int i = from, turn = 0; i < to; i += AT_ONCE, turn ^= 1) {
         int end = to - i < AT_ONCE ? to : i + AT_ONCE, end2 = to - end < AT_ONCE ? to : end + AT_ONCE;
         for (int p = end; p < end2; p++) m8__seg_rows(s, p, row[turn ^ 1] + (p - end) * PANEL);
-        for (int b = 0; b < nb; b += PART) {
-            int n = nb - b < PART ? nb - b : PART, b2 = b + n < nb ? b + n : 0, n2 = nb - b2 < PART ? nb - b2 : PART;
+        for (int b = 0; b < nb; b += most) {
+            int n = nb - b < most ? nb - b : most, b2 = b + n < nb ? b + n : 0, n2 = nb - b2 < most ? nb - b2 : most;
             int n_next = (b2 ? end - i : end2 - end) * PANEL;
             for (int o = 0; o < n_next; o++) next[o] = row[b2 ? turn : turn ^ 1][o] + s->row * (size_t)b2 / (size_t)nb;
             struct m8__soon soon = { next, n_next, s->row * (size_t)n2 / (size_t)nb };
@@ -99,11 +101,12 @@ static void gemm_blocks(const struct job *j, const nn_seg *s, struct m8__gemm g,
             for (int p = i; p < end; p++) {
                 const uint8_t **at = row[turn] + (p - i) * PANEL;
                 struct m8__soon same = { at + PANEL, PANEL, s->row * (size_t)n / (size_t)nb };
-                bool cold = i == from && !b && p + 1 < end; /* nobody has prefetched it */
+                bool cold = p + 1 < end && (s->type == NN_F32 || (i == from && !b)); /* nobody has prefetched it */
                 j->r->k->repack[s->blocks](room + (size_t)(p - i) * some.panel, at, b, n, cold ? &same : NULL);
             }
             some.w = room;
-            some.x = s->type == NN_BF16 ? (const void *)((const uint16_t *)g.x + b * QBLOCK) : &part;
+            some.x = s->type == NN_F32    ? (const void *)((const float *)g.x + b * QBLOCK)
+                     : s->type == NN_BF16 ? (const void *)((const uint16_t *)g.x + b * QBLOCK) : &part;
             some.n_in = n * QBLOCK;
             some.soon = &soon;
             if (b) some.add = 1, some.bias = NULL;
@@ -209,7 +212,7 @@ static void cut_lying(struct job *j)
     j->panel_step = 2 * AT_ONCE < fair ? 2 * AT_ONCE : AT_ONCE < fair ? AT_ONCE : fair;
     for (int i = 0; i < j->w->n_segs; i++) {
         const nn_seg *s = &j->w->segs[i];
-        size_t size = s->blocks < 0 ? s->panel + (size_t)j->g.n_in * PANEL * sizeof(float) : AT_ONCE * m8__panel_bytes(s->type, PART * QBLOCK, 1);
+        size_t size = s->blocks < 0 ? s->panel + (size_t)j->g.n_in * PANEL * sizeof(float) : AT_ONCE * m8__panel_bytes(s->type, part_of(s->type) * QBLOCK, 1);
         if (size > j->room_size) j->room_size = size;
     }
     j->room = nn_take(j->r, (size_t)threads * j->room_size);

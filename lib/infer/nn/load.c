@@ -174,7 +174,7 @@ static void pack_chunk(void *user, int chunk)
             raw[o] = s ? s->t : NULL;
         }
         if (p->blocks >= 0) {
-            m8__pack_blocks(p->k, to, p->file, raw, at, k, p->zeros);
+            m8__pack_blocks(p->k, to, p->blocks, p->file, raw, at, k, p->zeros);
             continue;
         }
         if (!rows) rows = m8_malloc((size_t)k * PANEL * sizeof *rows);
@@ -202,7 +202,7 @@ static nn_w pack(nn_load *l, struct packing *p, int n_out, int n_in, int taps, n
     p->w.data = nn_hold(l, panels * p->w.panel);
     if (!p->w.data) return (nn_w){0};
     p->k = m8__kernels_get(m8__cpu_flags());
-    p->zeros = p->blocks >= 0 ? m8_calloc((size_t)n_in, 2) : NULL; /* no block has as many bytes */
+    p->zeros = p->blocks >= 0 ? m8_calloc((size_t)n_in, sizeof(float)) : NULL; /* no block has as many bytes */
     if (p->blocks >= 0 && !p->zeros) {
         l->status = m8_fail(l->err, M8_E_NOMEM, "loading %s", m8__weights_path(l->w));
         return (nn_w){0};
@@ -230,6 +230,7 @@ static int blocks_for(const m8__tensor *t, nn_type type, int n_in)
 {
     nn_type own;
     int blocks = m8__blocks_of(t->type, &own, n_in);
+    if (type == NN_F32) return m8__blocks_of_floats(t->type, n_in);
     return blocks >= 0 && own == type ? blocks : -1;
 }
 
@@ -241,7 +242,8 @@ static nn_w segments(nn_load *l, const struct packing *p, int n_out, int n_in, c
     for (int i = 0; i < p->n_src && !l->status; i++) {
         const struct source *s = &p->src[i];
         segs[i] = (nn_seg){ types[i], s->row0 / PANEL, (s->n_out + PANEL - 1) / PANEL, s->n_out, m8__panel_bytes(types[i], n_in, 1), .lies = s->t,
-                            .row = s->t->size / (size_t)s->n_out, .blocks = blocks_for(s->t, types[i], n_in), .unpermute = s->unpermute };
+                            .row = s->t->size / (size_t)s->n_out, .blocks = blocks_for(s->t, types[i], n_in), .unpermute = s->unpermute,
+                            .mapped = m8__weights_dir(l->w) != NULL };
         if (l->in_place) continue;
         struct packing one = { .src = { *s }, .n_src = 1, .blocks = segs[i].blocks, .file = s->t->type };
         one.src[0].row0 = 0;
@@ -285,6 +287,13 @@ nn_w nn_load_linear(nn_load *l, const nn_part *parts, int n_parts, int n_in, nn_
     p.blocks = first && one_type ? blocks_for(first, type, n_in) : -1;
     p.file = first ? first->type : DT_F32;
     return pack(l, &p, n_out, n_in, 1, type);
+}
+
+void nn_forget(const nn_w *w)
+{
+    for (int i = 0; i < w->n_segs; i++) {
+        if (!w->segs[i].data && w->segs[i].mapped) m8_map_drop(w->segs[i].lies->data, w->segs[i].lies->size);
+    }
 }
 
 nn_w nn_pack(nn_load *l, const float *rows, int n_out, int n_in, int taps, nn_type type)

@@ -42,6 +42,7 @@ typedef struct nn_seg {
     size_t panel;          /* bytes from panel to panel */
     const void *data;      /* the first panel; NULL: the rows stay as they lie, and panels are made on the way */
     const m8__tensor *lies;
+    bool mapped;           /* from a file */
     size_t row;            /* bytes of a row */
     int blocks;            /* enum m8__blocks; < 0: through floats */
     int unpermute;         /* as nn_part's */
@@ -95,6 +96,7 @@ float *nn_load_mat(nn_load *l, int rows, int cols, const char *fmt, ...) M8_PRIN
  * NN_F32 in M8_F32; in M8_FAST the quantised types stay what they are (each part of a stack its own), but for Q2_K, which becomes NN_Q8;
  * the rest -> `fast` (NN_F32, NN_BF16 or NN_Q8). */
 nn_w nn_load_linear(nn_load *l, const nn_part *parts, int n_parts, int n_in, nn_type fast);
+void nn_forget(const nn_w *w); /* gives back the pages of what lies in the file: for weights that are seldom read */
 /* From float32 in memory [n_out][taps][n_in]; type as given (Q8: n_in a multiple of 32; Q6 to Q4 are not possible). */
 nn_w nn_pack(nn_load *l, const float *rows, int n_out, int n_in, int taps, nn_type type);
 /* A convolution stored [n_out][n_in][taps], and a transposed one stored [n_in][n_out][k] with k a multiple of stride: the latter

@@ -38,15 +38,20 @@ int m8__blocks_of(m8__dtype file, nn_type *type, int n_in)
     return -1;
 }
 
+int m8__blocks_of_floats(m8__dtype file, int n_in)
+{
+    if (n_in % QBLOCK) return -1;
+    return file == DT_F32 ? BLOCKS_F32_WIDE : file == DT_BF16 ? BLOCKS_BF16_WIDE : file == DT_F16 ? BLOCKS_F16_WIDE : -1;
+}
+
 static size_t row_bytes(m8__dtype t, int k) { return (size_t)(k / m8__dtype_block(t)) * (size_t)m8__dtype_bytes(t); }
 
-void m8__pack_blocks(const struct m8__kernels *k, void *panel, m8__dtype file, const m8__tensor *const raw[PANEL], const int64_t at[PANEL],
+void m8__pack_blocks(const struct m8__kernels *k, void *panel, int blocks, m8__dtype file, const m8__tensor *const raw[PANEL], const int64_t at[PANEL],
                      int n_in, const uint8_t *zeros)
 {
     const uint8_t *row[PANEL];
-    nn_type type;
     for (int o = 0; o < PANEL; o++) row[o] = raw[o] ? raw[o]->data + (size_t)at[o] * row_bytes(file, n_in) : zeros;
-    k->repack[m8__blocks_of(file, &type, n_in)](panel, row, 0, n_in / QBLOCK, NULL);
+    k->repack[blocks](panel, row, 0, n_in / QBLOCK, NULL);
 }
 
 int m8__stored_row(int row, int unpermute)

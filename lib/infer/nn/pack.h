@@ -7,8 +7,9 @@
 size_t m8__panel_bytes(nn_type type, int n_in, int taps); /* a multiple of 64 */
 /* The blocks that can be moved into panels as they are, rows having n_in inputs, and the type of these; < 0: none such. */
 int m8__blocks_of(m8__dtype file, nn_type *type, int n_in);
+int m8__blocks_of_floats(m8__dtype file, int n_in); /* into panels of NN_F32 */
 /* Row at[o] of raw[o] (NULL: a row of zeros, at `zeros`) for the 16 outputs of a panel; all are of the type `file`. */
-void m8__pack_blocks(const struct m8__kernels *k, void *panel, m8__dtype file, const m8__tensor *const raw[PANEL], const int64_t at[PANEL],
+void m8__pack_blocks(const struct m8__kernels *k, void *panel, int blocks, m8__dtype file, const m8__tensor *const raw[PANEL], const int64_t at[PANEL],
                      int n_in, const uint8_t *zeros);
 /* Row `lane` of a panel of NN_F32 or NN_BF16: [taps][n_in] floats. */
 void m8__pack_lane(nn_type type, void *panel, int lane, const float *row, int n_in, int taps);

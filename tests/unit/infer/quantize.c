@@ -401,11 +401,11 @@ static void check_parler(const char *file, const char *layers, const char *eight
 {
     m8__weights *w = open_weights(file);
     const char *const want[][2] = {
-        { "text_encoder.shared.weight", eight }, { "text_encoder.encoder.block.0.layer.0.SelfAttention.q.weight", eight },
-        { "text_encoder.encoder.block.0.layer.0.SelfAttention.relative_attention_bias.weight", "F32" }, { "embed_prompts.weight", eight },
+        { "text_encoder.shared.weight", sixteen }, { "text_encoder.encoder.block.0.layer.0.SelfAttention.q.weight", sixteen },
+        { "text_encoder.encoder.block.0.layer.0.SelfAttention.relative_attention_bias.weight", "F32" }, { "embed_prompts.weight", sixteen },
         { "decoder.model.decoder.embed_tokens.0.weight", sixteen }, { "decoder.model.decoder.embed_positions.weights", "F32" },
         { "decoder.model.decoder.layers.0.fc1.weight", layers }, { "decoder.model.decoder.layers.0.final_layer_norm.weight", "F32" },
-        { "decoder.model.decoder.layers.0.encoder_attn.k_proj.weight", eight },
+        { "decoder.model.decoder.layers.0.encoder_attn.k_proj.weight", sixteen },
         { "decoder.model.decoder.layers.0.encoder_attn.q_proj.weight", layers }, { "decoder.lm_heads.0.weight", eight },
         { "audio_encoder.model.decoder.model.0.weight_v", sixteen }, { "audio_encoder.model.decoder.model.0.weight_g", "F32" },
         { "audio_encoder.model.encoder.block.0.weight_v", "absent" },

@@ -69,6 +69,48 @@ static void repack_f16(void *panel, const uint8_t *const row[PANEL], int b, int 
     repack_16(1, panel, row, b, n, soon);
 }
 
+/* Floats: the words of 16 bytes of each row, or what their halves mean. */
+INLINE __m512 wide(const int f16, __m512i words, const int half)
+{
+    if (f16)
+        return _mm512_cvtph_ps(half ? high_halves(words) : low_halves(words));
+    return _mm512_castsi512_ps(half ? _mm512_and_si512(words, _mm512_set1_epi32((int)0xffff0000)) : _mm512_slli_epi32(words, 16));
+}
+
+INLINE void repack_wide(const int size, const int f16, float *to, const uint8_t *const row[PANEL], int b, int n, const struct m8__soon *soon)
+{
+    const int each = 16 / size; /* inputs of a step */
+    struct ahead ahead = ahead_of(soon, (int64_t)n * QBLOCK / each);
+    ptrdiff_t block = QBLOCK * size;
+    for (ptrdiff_t at = b * block, end = at + n * block; at < end; at += 16, to += each * PANEL) {
+        __m512i w[4];
+        columns(w, row, at);
+        prefetch(&ahead);
+        UNROLL for (int j = 0; j < 4; j++) {
+            if (size == 4)
+                _mm512_storeu_si512(to + j * PANEL, w[j]);
+            else
+                UNROLL for (int half = 0; half < 2; half++)
+                    _mm512_storeu_ps(to + (2 * j + half) * PANEL, wide(f16, w[j], half));
+        }
+    }
+}
+
+static void repack_f32_wide(void *panel, const uint8_t *const row[PANEL], int b, int n, const struct m8__soon *soon)
+{
+    repack_wide(4, 0, panel, row, b, n, soon);
+}
+
+static void repack_bf16_wide(void *panel, const uint8_t *const row[PANEL], int b, int n, const struct m8__soon *soon)
+{
+    repack_wide(2, 0, panel, row, b, n, soon);
+}
+
+static void repack_f16_wide(void *panel, const uint8_t *const row[PANEL], int b, int n, const struct m8__soon *soon)
+{
+    repack_wide(2, 1, panel, row, b, n, soon);
+}
+
 /* ---- gemv */
 
 struct product {
@@ -157,4 +199,7 @@ void m8__repack_avx512_init(struct m8__kernels *k)
 #undef PUT
     k->repack[BLOCKS_BF16] = repack_bf16;
     k->repack[BLOCKS_F16] = repack_f16;
+    k->repack[BLOCKS_F32_WIDE] = repack_f32_wide;
+    k->repack[BLOCKS_BF16_WIDE] = repack_bf16_wide;
+    k->repack[BLOCKS_F16_WIDE] = repack_f16_wide;
 }
