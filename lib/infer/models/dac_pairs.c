@@ -140,9 +140,9 @@ static void product_chunk(void *user, int chunk)
 static void products(nn_run *r, struct product *p)
 {
     int threads = m8_pool_threads(r->pool), n = p->even.n, panels = (p->w->w.n_out + PANEL - 1) / PANEL;
-    p->row_step = n < 96 ? n : 48;
-    p->panel_step = n < 96 ? 4 : 8;
-    if (threads == 1 && n >= 96) p->row_step = 96;
+    bool many = n >= 96; /* rows: few of them take turns by panels, so that weights are read once */
+    p->row_step = !many ? n : threads == 1 ? 96 : panels <= 12 ? 24 : 48; /* weights that a core's cache holds bear small chunks */
+    p->panel_step = many ? 8 : 4;
     p->row_chunks = (n + p->row_step - 1) / p->row_step;
     nn_each(r, p->row_chunks * ((panels + p->panel_step - 1) / p->panel_step), product_chunk, p);
 }
