@@ -5,7 +5,7 @@
 #include "kernels/kernels.h"
 #include "kernels/x86/avx512.h"
 
-enum { MOST_R = 6, MOST_P = 2 };
+enum { MOST_R = 6, MOST_P = 2, AHEAD = 4096 /* bytes that the first rows prefetch */ };
 #define INLINE static inline __attribute__((always_inline))
 #define UNROLL _Pragma("GCC unroll 16")
 
@@ -18,13 +18,15 @@ INLINE __m512bh spread(const uint16_t *x)
 
 /* even += w x, odd += v y, over one tap's inputs */
 INLINE void tap(const int R, const int P, const struct m8__pairs *g, __m512 (*even)[MOST_P], __m512 (*odd)[MOST_P], const char *w, const char *v,
-                const uint16_t *x, const uint16_t *y)
+                const uint16_t *x, const uint16_t *y, ptrdiff_t ahead)
 {
     for (int c = 0; c < g->n_in; c += 2, w += 64, v += 64) {
         __m512bh wv[MOST_P], vv[MOST_P];
         UNROLL for (int p = 0; p < P; p++) {
             wv[p] = (__m512bh)_mm512_loadu_si512(w + p * g->panel);
             vv[p] = (__m512bh)_mm512_loadu_si512(v + p * g->panel);
+            _mm_prefetch(w + p * g->panel + ahead, _MM_HINT_T0);
+            _mm_prefetch(v + p * g->panel + ahead, _MM_HINT_T0);
         }
         UNROLL for (int r = 0; r < R; r++) {
             __m512bh xv = spread(x + r * g->ldx + c), yv = spread(y + r * g->ldx + c);
@@ -38,7 +40,8 @@ INLINE void tap(const int R, const int P, const struct m8__pairs *g, __m512 (*ev
 
 INLINE void tile(const int R, const int P, const struct m8__pairs *g, int i, int o, __mmask16 last)
 {
-    const ptrdiff_t step = (ptrdiff_t)g->n_in * 32, at = i * g->ldx; /* bytes of a tap's weights */
+    const ptrdiff_t step = (ptrdiff_t)g->n_in * 32, at = i * g->ldx, /* step: bytes of a tap's weights */
+                    ahead = i ? 0 : AHEAD;
     const char *w = (const char *)g->w + o / PANEL * g->panel;
     __m512 even[MOST_R][MOST_P], odd[MOST_R][MOST_P];
     UNROLL for (int r = 0; r < R; r++)
@@ -47,7 +50,7 @@ INLINE void tile(const int R, const int P, const struct m8__pairs *g, int i, int
             odd[r][p] = _mm512_setzero_ps();
         }
     for (int t = 0; t < 2; t++)
-        tap(R, P, g, even, odd, w + t * step, w + (2 + t) * step, g->x[0] + at + t * g->apart, g->x[1] + at + t * g->apart);
+        tap(R, P, g, even, odd, w + t * step, w + (2 + t) * step, g->x[0] + at + t * g->apart, g->x[1] + at + t * g->apart, ahead);
     UNROLL for (int r = 0; r < R; r++)
         UNROLL for (int p = 0; p < P; p++) {
             __m512 b = even[r][p], c = odd[r][p];
@@ -55,8 +58,8 @@ INLINE void tile(const int R, const int P, const struct m8__pairs *g, int i, int
             odd[r][p] = _mm512_sub_ps(b, c);
         }
     for (int t = 0; t < 2; t++)
-        tap(R, P, g, even, odd, w + (4 + t) * step, w + (6 + t) * step, g->x[2] + at + t * g->apart, g->x[3] + at + t * g->apart);
-    tap(R, P, g, even, odd, w + 8 * step, w + 8 * step, g->x[4] + at, g->x[5] + at);
+        tap(R, P, g, even, odd, w + (4 + t) * step, w + (6 + t) * step, g->x[2] + at + t * g->apart, g->x[3] + at + t * g->apart, ahead);
+    tap(R, P, g, even, odd, w + 8 * step, w + 8 * step, g->x[4] + at, g->x[5] + at, ahead);
     UNROLL for (int r = 0; r < R; r++)
         UNROLL for (int p = 0; p < P; p++) {
             ptrdiff_t to = (i + r) * g->ldy + o + p * PANEL;

@@ -16,7 +16,8 @@ enum tile_kind { TILE_F32, TILE_BF16_DOT, TILE_BF16_FMA };
 enum {
     TILE_STEPS = 2048, /* of k in a block: 4 panels of them are 512 KiB */
     FEW = 4,           /* rows that leave memory the limit */
-    AHEAD = 1024       /* bytes to prefetch then */
+    AHEAD = 1024,      /* bytes to prefetch then */
+    FAR = 4096         /* and by the first of many rows: those after it find the weights in the cache */
 };
 #define INLINE static inline __attribute__((always_inline))
 #define UNROLL _Pragma("GCC unroll 16")
@@ -59,6 +60,7 @@ INLINE void tile(enum tile_kind kind, const int R, const int P, const struct ste
                 acc[r][p] = _mm512_maskz_loadu_ps(m, g->bias + o + p * PANEL);
         }
     const char *w = (const char *)g->w + o / PANEL * g->panel + (ptrdiff_t)k0 * 64;
+    const ptrdiff_t ahead = i ? 0 : R <= FEW ? AHEAD : FAR;
     int t = k0 ? k0 / s->n : 0, c = k0 - t * s->n;
     for (int k = k0; k < k1; t++, c = 0) {
         const char *x = (const char *)g->x + i * s->row + t * s->tap + (ptrdiff_t)c * 4;
@@ -67,8 +69,7 @@ INLINE void tile(enum tile_kind kind, const int R, const int P, const struct ste
             __m512 wv[MOST_P];
             UNROLL for (int p = 0; p < P; p++) {
                 wv[p] = _mm512_loadu_ps(w + p * g->panel);
-                if (R <= FEW)
-                    _mm_prefetch(w + p * g->panel + AHEAD, _MM_HINT_T0);
+                _mm_prefetch(w + p * g->panel + ahead, _MM_HINT_T0);
             }
             UNROLL for (int r = 0; r < R; r++)
                 UNROLL for (int p = 0; p < P; p++)
