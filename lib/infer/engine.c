@@ -56,7 +56,8 @@ m8_status m8_open(m8_model **out, const char *path, const m8_open_opts *opts, m8
     *out = NULL;
     m8__weights *w;
     m8_status st = m8__weights_open(&w, path, err);
-    if (!st) st = m8__open_weights(out, w, opts ? opts : &none, IN_PLACE_FROM, err);
+    bool quick = m8__kernels_get(m8__cpu_flags())->gemv[BLOCKS_Q4_0]; /* else panels on the way would cost more than the products */
+    if (!st) st = m8__open_weights(out, w, opts ? opts : &none, quick ? IN_PLACE_FROM : INT64_MAX, err);
     return st ? m8_fail(err, st, "opening %s: %s", path, m8_status_text(st)) : M8_OK;
 }
 
