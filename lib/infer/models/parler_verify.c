@@ -1,7 +1,7 @@
 /* The goldens of Parler-TTS (its own package and transformers, see doc/models/parler.md): description_ids and prompt_ids; prefill.* of
  * the first pass; and cases, each a run of the loop: NAME.raw [n_q, columns] as predicted, .masked as fed, .undelayed and .codes [n_q,
  * frames], .logits [steps, n_q, vocab] and what is left of them (.argmax, .logit_max, .logits_last, .logits_first8), .audio. How many
- * columns a case may have is in expected.json: cases.NAME.kwargs. A case may have its own NAME.description_ids.
+ * columns a case may have is in expected.json: cases.NAME.kwargs; there, too, what the streamer of the original handed out (.streams). A case may have its own NAME.description_ids.
  *
  * The loop is the real one, but it goes on from the golden's columns (as it must: the same ones): so one wrong choice is one, and what a
  * quantised model is worth can be counted. Logits of the end are reported apart: those of the goldens come from a planted row of a
@@ -323,6 +323,46 @@ static m8_status check_frames(struct check *c, struct parler_codes *codes, m8_er
     return st;
 }
 
+/* What the original's streamer handed out: the chunks joined, and how long each was. */
+struct heard {
+    const float *want;
+    const json_t *lengths;
+    size_t n, most, n_chunks;
+    struct far far;
+    int wrong;
+};
+
+static m8_status hear(void *user, const float *x, size_t n)
+{
+    struct heard *h = user;
+    h->wrong += json_integer_value(json_array_get(h->lengths, h->n_chunks++)) != (json_int_t)n;
+    for (size_t i = 0; i < n && h->n < h->most; i++, h->n++) see(&h->far, (double)x[i], (double)h->want[h->n]);
+    return M8_OK;
+}
+
+static m8_status check_streams(struct check *c, const struct parler_codes *codes, m8_error *err)
+{
+    const json_t *streams = json_object_get(json_object_get(json_object_get(c->facts, "cases"), c->name), "streams");
+    m8_status st = M8_OK;
+    for (size_t i = 0; i < json_array_size(streams) && !st; i++) {
+        const json_t *s = json_array_get(streams, i);
+        const char *name = json_string_value(json_object_get(s, "tensor"));
+        json_int_t steps = json_integer_value(json_object_get(s, "play_steps")), stride = json_integer_value(json_object_get(s, "stride"));
+        const m8__tensor *t = name ? m8__weights_find(c->w, name) : NULL;
+        if (!t || steps < 1 || steps > 1 << 20 || stride < 0 || stride > 1 << 20) continue;
+        struct heard h = { .want = floats(c, t), .lengths = json_object_get(s, "chunk_samples"), .most = (size_t)t->n };
+        st = h.want ? m8__parler_streamed(&c->run, c->m, codes->raw, codes->n, (int)steps, (int)stride, (m8_pcm_sink){ hear, &h }, err)
+                    : m8_fail(err, M8_E_NOMEM, "verifying");
+        if (h.n != h.most) h.far.most = INFINITY;
+        m8_free((void *)h.want);
+        if (st) break;
+        c->found++;
+        c->report(c->user, name, h.far.most, 1e-5);
+        if (h.lengths) report(c, "chunks", h.wrong + (h.n_chunks != json_array_size(h.lengths)), 0.5);
+    }
+    return st;
+}
+
 static m8_status check_case(struct check *c, m8_error *err)
 {
     const struct parler *m = c->m;
@@ -341,6 +381,7 @@ static m8_status check_case(struct check *c, m8_error *err)
     if (!st) st = run_loop(c, &g, &codes, seq, &prompt, err);
     if (!st) report_golden(c, &g);
     if (!st) st = check_frames(c, &codes, err);
+    if (!st) st = check_streams(c, &codes, err);
     m8__codes_finish(&codes);
     m8__parler_seq_free(seq);
     m8__parler_cross_free(cross);
