@@ -87,21 +87,32 @@ void m8__seg_floats(const nn_seg *s, int i, void *panel, int n_in, float *floats
     m8__pack_floats(s->type, panel, floats, n_in, 1);
 }
 
+/* Written so that both loops of 32 become a vector's; a NaN counts as nothing, and so does a block with an infinity. */
 static void pack_q8(struct q8_block *to, const float *rows, int k)
 {
+    const float magic = 0x1.8p23f; /* adding it rounds to an integer, ties to even, which its low bits then hold */
     for (int b = 0; b < k / QBLOCK; b++, to++) {
         for (int o = 0; o < PANEL; o++) {
             const float *x = rows + (size_t)o * k + (size_t)b * QBLOCK;
-            float most = 0;
-            for (int i = 0; i < QBLOCK; i++) most = fmaxf(most, fabsf(x[i]));
-            uint16_t d = most < 65504 * 127.0f ? to_half(most / 127) : 0; /* what is not finite counts as nothing */
+            uint32_t top = 0;
+            for (int i = 0; i < QBLOCK; i++) {
+                uint32_t u = bits_of_float(x[i]) & 0x7fffffff;
+                u = u > 0x7f800000 ? 0 : u;
+                top = u > top ? u : top;
+            }
+            float most = float_of_bits(top);
+            uint16_t d = most < 65504 * 127.0f ? to_half(most / 127) : 0;
             float by = d ? 1 / from_half(d) : 0;
-            to->d[o] = d;
+            uint8_t q[QBLOCK];
             for (int i = 0; i < QBLOCK; i++) {
                 float v = x[i] * by;
-                v = v > 127 ? 127 : v < -127 ? -127 : v == v ? v : 0;
-                to->q[i / 4][o][i % 4] = (uint8_t)((int)nearbyintf(v) + 128);
+                v = v > 127 ? 127 : v;
+                v = v < -127 ? -127 : v;
+                v = v == v ? v : 0;
+                q[i] = (uint8_t)(bits_of_float(v + magic) - 0x4b400000 + 128);
             }
+            to->d[o] = d;
+            for (int j = 0; j < QBLOCK / 4; j++) memcpy(to->q[j][o], q + 4 * j, 4);
         }
     }
 }
