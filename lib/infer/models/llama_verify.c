@@ -62,11 +62,9 @@ static void tap(void *user, int i, nn_t h)
 
 static int *ids_of(const m8__tensor *t)
 {
-    float *f = m8_malloc((size_t)t->n * sizeof *f);
+    float *f = m8__floats(t);
     int *ids = m8_malloc((size_t)t->n * sizeof *ids);
     if (f && ids) {
-        int64_t cols = t->n_dims ? t->dims[t->n_dims - 1] : 1;
-        m8__dequant(f, t, 0, cols ? t->n / cols : 0);
         for (int64_t i = 0; i < t->n; i++) ids[i] = f[i] >= 0 && f[i] < 1 << 24 ? (int)f[i] : -1;
     } else {
         m8_free(ids);

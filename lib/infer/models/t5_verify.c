@@ -57,10 +57,8 @@ static const m8__tensor *find(const struct check *c, const char *what)
 
 static float *floats(struct check *c, const m8__tensor *t)
 {
-    int64_t cols = t->n_dims ? t->dims[t->n_dims - 1] : 1;
-    float *f = m8_malloc((size_t)t->n * sizeof *f + 1);
+    float *f = m8__floats(t);
     if (!f) c->status = M8_E_NOMEM;
-    else if (cols) m8__dequant(f, t, 0, t->n / cols);
     return f;
 }
 

@@ -197,3 +197,11 @@ void m8__dequant(float *dst, const m8__tensor *t, int64_t row0, int64_t n_rows)
     }
     for (int64_t i = 0; i < n; i += block, p += m8__dtype_bytes(t->type)) BLOCK[t->type](dst + i, p);
 }
+
+float *m8__floats(const m8__tensor *t)
+{
+    int64_t cols = t->n_dims ? t->dims[t->n_dims - 1] : 1;
+    float *f = m8_malloc((size_t)t->n * sizeof *f + 1);
+    if (f && cols) m8__dequant(f, t, 0, t->n / cols);
+    return f;
+}

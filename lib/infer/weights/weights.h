@@ -73,6 +73,7 @@ bool m8__meta_next_number(m8__meta_array *a, double *out);   /* any number type 
 /* Rows [row0, row0 + n_rows) of a tensor as float32, row-major; a row is the last dimension (a tensor of rank 0 or 1 is one row).
  * dst: [n_rows * columns]. The caller has checked the range. */
 void m8__dequant(float *dst, const m8__tensor *t, int64_t row0, int64_t n_rows);
+float *m8__floats(const m8__tensor *t); /* all of them, new (m8_free); NULL: no memory */
 float m8__half_to_float(uint16_t h);
 uint16_t m8__float_to_half(float f);  /* nearest even */
 uint16_t m8__float_to_bf16(float f);  /* nearest even; NaN stays NaN */
