@@ -3,6 +3,10 @@
 #include <pthread.h>
 
 static const char *const roles[] = { "asr", "llm", "tts" };
+static const struct {
+    int bit;
+    const char *verb;
+} tasks[] = { { M8_TASK_ASR, "hear" }, { M8_TASK_CHAT, "answer" }, { M8_TASK_TTS, "speak" } };
 
 struct loading {
     int role;
@@ -22,6 +26,11 @@ m8_status load_model(m8_model **m, int role, const struct options *o, m8_error *
     m8_open_opts opts = { .n_threads = o->threads, .precision = o->f32 ? M8_F32 : M8_FAST };
     m8_status st = find_model(&path, roles[role], options_model(o, roles[role]), err);
     if (!st) st = m8_open(m, path, &opts, err);
+    if (!st && !(m8_model_tasks(*m) & tasks[role].bit)) {
+        st = m8_fail(err, M8_E_UNSUPPORTED, "%s: a %s model cannot %s", path, m8_model_family(*m), tasks[role].verb);
+        m8_close(*m);
+        *m = NULL;
+    }
     m8_free(path);
     return st;
 }

@@ -103,6 +103,7 @@ for name in ("llama-tiny", "mistral-tiny", "t5-tiny", "t5-other", "dac-tiny", "d
 code, out, err = run("verify", os.path.join(DATA, "mistral-tiny/rounded.safetensors"), "--model", os.path.join(DATA, "mistral-tiny"), "--json")
 assert code == 0 and "rotary frequencies as bfloat16" in out and json.loads(out.splitlines()[-1])["max_diff"] < 1e-4, (code, out, err)
 expect(["verify", os.path.join(DATA, "parler-tiny/expected.safetensors"), "--model", os.path.join(DATA, "t5-tiny")], 1, "nothing in the file")
+expect(["say", "Hi", "-o", OUT + "/none.wav", "--model", os.path.join(DATA, "dac-tiny")], 1, "a dac model cannot speak")
 code, out, err = run("bench", "tts", "--model", os.path.join(DATA, "parler-tiny"), "--max-tokens", "20", "--runs", "2", "--voices", "2")
 last = json.loads(out.splitlines()[-1])
 assert code == 0 and 0.1 < last["audio_s"] < 0.3 and last["audio_per_s"] > 0 and last["first_s"] <= last["total_s"], (out, err)
