@@ -1,8 +1,8 @@
 /* From frames to chunks of sound.
  *
  * The codec is a stream (dac.h): what is final comes out of it, 10 frames behind the newest, the same samples however they are cut. The
- * first chunk waits until it lasts as long as the next one needs to be made on a machine that just keeps up (longer in company); what follows
- * is handed out as it comes.
+ * first chunk waits until it lasts as long as the next one needs to be made on a machine that keeps up, longer in company and where columns
+ * come hardly faster than they are played; what follows is handed out as it comes.
  *
  * The original's streamer (parler_tts, streamer.py) decodes everything so far after every play_steps columns and holds back `stride` samples;
  * so it is wrong around each seam, by whatever lies within the codec's reach. With play_steps we cut where it cuts, and the sound is that
@@ -12,6 +12,8 @@
 
 enum { FIRST_SOUND = 6 /* frames, 70 ms, for each who speaks */, MOST_LIVE = 3 };
 
+static const double BRISK = 0.72; /* time for a column, in that of its sound, that leaves enough for the codec beside it */
+
 m8_status m8__sound_open(struct parler_sound *s, const struct parler *m, float play_steps_in_s, m8_pcm_sink out, m8_error *err)
 {
     int hop = m8__dac_hop(m->dac), frame_rate = m->rate / hop; /* as a whole number, as there: 86 */
@@ -19,6 +21,7 @@ m8_status m8__sound_open(struct parler_sound *s, const struct parler *m, float p
     if (s->play_steps && s->play_steps < 2 * m->n_q - 1) s->play_steps = 2 * m->n_q - 1; /* before, the original has no whole frame */
     s->stride = hop * (s->play_steps - m->n_q) / 6;
     s->next = s->play_steps;
+    s->opened_s = m8_now_s();
     return m8__dac_stream_new(&s->stream, m->dac, err);
 }
 
@@ -56,8 +59,9 @@ static m8_status hand_out(struct parler_sound *s, size_t end)
 
 m8_status m8__sound_hand_out(struct parler_sound *s, const struct progress *at, bool last)
 {
-    size_t first = FIRST_SOUND * (size_t)(at->n_live < MOST_LIVE ? at->n_live : MOST_LIVE);
-    size_t hop = (size_t)m8__dac_hop(s->m->dac), ready = s->n_handed + s->held.len / sizeof(float);
+    size_t hop = (size_t)m8__dac_hop(s->m->dac);
+    bool brisk = m8_now_s() - s->opened_s < BRISK * at->n_columns * (double)hop / s->m->rate;
+    size_t first = FIRST_SOUND * (size_t)(brisk && at->n_live < MOST_LIVE ? at->n_live : MOST_LIVE), ready = s->n_handed + s->held.len / sizeof(float);
     m8_status st = M8_OK;
     while (s->play_steps && s->next <= at->n_columns && !st) {
         int whole = s->next - s->m->n_q, frames = whole < at->n_frames ? whole : at->n_frames; /* specials stand at the end alone */

@@ -84,6 +84,7 @@ struct parler_sound {
     size_t n_handed;        /* samples */
     int play_steps, stride; /* columns, samples; 0: as early as they can be made */
     int next;               /* column after which the original would decode next */
+    double opened_s;        /* m8_now_s() when the stretch began */
 };
 m8_status m8__sound_open(struct parler_sound *s, const struct parler *m, float play_steps_in_s, m8_pcm_sink out, m8_error *err);
 void m8__sound_close(struct parler_sound *s);
