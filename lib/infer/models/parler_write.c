@@ -1,9 +1,8 @@
 /* Parler-TTS as one file: tensors under their own names, config.json and the tokenizer as keys.
  *
  * The decoder's matrices, which are read for every column of codes, get the type that was asked for; the heads have 8 bits at least: they are
- * few, and decide. What is read once for a description (T5, keys and values of cross-attention) or by rows has 16, and so has the codec: 8
- * bits of T5 alone would lose more than 8 bits of the whole decoder do (doc/models/parler.md). The codec's encoder is left out: nothing here
- * hears. */
+ * few, and decide. T5 has 8 at least, too: what that costs and saves is in doc/models/t5.md. Keys and values of cross-attention, read once for
+ * a description, and what is read by rows have 16, and so has the codec. The codec's encoder is left out: nothing here hears. */
 #include "models/write.h"
 #include <string.h>
 
@@ -23,7 +22,7 @@ static m8__dtype type_for(const m8__tensor *t, m8__dtype type)
         return DT_F32;
     bool once = strstr(name, "encoder_attn.k_proj") || strstr(name, "encoder_attn.v_proj") || strstr(name, "enc_to_dec_proj");
     bool rows = strstr(name, "embed_tokens") || strstr(name, "embed_prompts");
-    if (once || rows || begins(name, "audio_encoder.") || begins(name, "text_encoder.")) return sixteen;
+    if (once || rows || begins(name, "audio_encoder.") || strstr(name, "shared.weight")) return sixteen;
     return begins(name, "decoder.model.decoder.layers.") ? type : eight;
 }
 

@@ -401,7 +401,7 @@ static void check_parler(const char *file, const char *layers, const char *eight
 {
     m8__weights *w = open_weights(file);
     const char *const want[][2] = {
-        { "text_encoder.shared.weight", sixteen }, { "text_encoder.encoder.block.0.layer.0.SelfAttention.q.weight", sixteen },
+        { "text_encoder.shared.weight", sixteen }, { "text_encoder.encoder.block.0.layer.0.SelfAttention.q.weight", eight },
         { "text_encoder.encoder.block.0.layer.0.SelfAttention.relative_attention_bias.weight", "F32" }, { "embed_prompts.weight", sixteen },
         { "decoder.model.decoder.embed_tokens.0.weight", sixteen }, { "decoder.model.decoder.embed_positions.weights", "F32" },
         { "decoder.model.decoder.layers.0.fc1.weight", layers }, { "decoder.model.decoder.layers.0.final_layer_norm.weight", "F32" },
