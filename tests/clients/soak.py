@@ -186,7 +186,7 @@ def _():
         f"middle, {points[-1][1] >> 10} at the end, {rss >> 10} idle; "
         f"{slope(late) * 3600 / 1048576:.1f} MiB an hour",
         file=sys.stderr)
-    allowed = (8 << 20 if SECONDS > 240 else 16 << 20) + 2048 * sum(counts.values()) // 2
+    allowed = (8 << 20) + 2048 * sum(counts.values()) // 2
     need(rise < allowed, f"memory rose by {rise / 1048576:.1f} MiB in the last {late[-1][0] - late[0][0]:.0f} s")
 
 
