@@ -117,15 +117,6 @@ static void pack_q8(struct q8_block *to, const float *rows, int k)
     }
 }
 
-/* As m8__float_to_bf16, here so that a loop of it becomes a vector's. */
-static inline uint32_t bf16_of(float f)
-{
-    uint32_t u;
-    memcpy(&u, &f, sizeof u);
-    uint32_t nan = (u | 0x400000) >> 16, rounded = (u + 0x7fff + (u >> 16 & 1)) >> 16;
-    return (u & 0x7fffffff) > 0x7f800000 ? nan : rounded & 0xffff;
-}
-
 void m8__pack_lane(nn_type type, void *panel, int lane, const float *row, int n_in, int taps)
 {
     if (type == NN_F32) {
@@ -137,8 +128,8 @@ void m8__pack_lane(nn_type type, void *panel, int lane, const float *row, int n_
     for (int tap = 0; tap < taps; tap++, row += n_in) {
         for (int from = 0; from < n_in; from += 2 * PART) {
             int n = n_in - from < 2 * PART ? n_in - from : 2 * PART;
-            for (int i = 0; i < n / 2; i++) pair[i] = bf16_of(row[from + 2 * i]) | bf16_of(row[from + 2 * i + 1]) << 16;
-            if (n & 1) pair[n / 2] = bf16_of(row[from + n - 1]);
+            for (int i = 0; i < n / 2; i++) pair[i] = round_bf16(row[from + 2 * i]) | (uint32_t)round_bf16(row[from + 2 * i + 1]) << 16;
+            if (n & 1) pair[n / 2] = round_bf16(row[from + n - 1]);
             for (int i = 0; i < (n + 1) / 2; i++, to += PANEL) memcpy(to, &pair[i], sizeof *to);
         }
     }
